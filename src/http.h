@@ -1,0 +1,52 @@
+/* http.h - what a request asks and how an answer looks, as CGI and FastCGI have them: variables in,
+ * "Status:" and headers out. Knows no sockets and no Socket.IO. Pure.
+ */
+#ifndef POLLUX_HTTP_H
+#define POLLUX_HTTP_H
+
+#include "buf.h"
+
+enum http_method { HTTP_GET, HTTP_POST, HTTP_OPTIONS, HTTP_OTHER };
+
+/* GET, POST, OPTIONS by their names; anything else, HEAD too, is HTTP_OTHER. */
+enum http_method http_method(struct span name);
+
+/* Find NAME in QUERY (`a=b&c=d`, no '?'), percent-decode its value ('+' is a space) into OUT
+ * with a NUL. Returns the length; -1 when NAME is absent; -2 when the value does not fit CAP,
+ * holds a NUL, or is wrongly escaped (OUT is then empty). Of several the first. Names are
+ * compared as they stand. */
+long http_query(struct span query, const char *name, char *out, size_t cap);
+
+/* Is ORIGIN (an Origin header, e.g. `https://a.example:8443`) the origin that HOST (a Host
+ * header) and HTTPS name? Default ports count as absent; letters compare without case. */
+bool http_same_origin(struct span origin, struct span host, bool https);
+
+/* Is ORIGIN in ALLOWED, a list of exact origins separated by spaces or commas, `*` meaning any,
+ * or patterns such as `https://`, a star, `.example.org` (one whole host label or more in place
+ * of the star)? Default ports count as absent; letters compare without case; an empty ORIGIN is
+ * never allowed. */
+bool http_origin_allowed(struct span origin, const char *allowed);
+
+/* The pieces of an answer. Spans are borrowed. */
+struct http_answer {
+    int status;                         /* 200, 400... */
+    const char *type;                   /* Content-Type; NULL: none (then BODY must be empty) */
+    struct span body;
+    struct span origin;                 /* non-empty: allow this origin, with credentials (CORS) */
+    struct span request_headers;        /* OPTIONS: what was asked for, echoed when harmless */
+    bool preflight;                     /* OPTIONS: name the allowed methods and headers */
+    int retry_after_s;                  /* more than 0: Retry-After */
+    const char *extra;                  /* further header lines, each ending in \r\n; or NULL */
+};
+
+/* Append the CGI form of A: `Status: 400 Bad Request` (for 200 the line is left out, as CGI has
+ * it), headers, empty line, body. Always `Cache-Control: no-store`, and a Content-Length except
+ * on 204; `X-Accel-Buffering: no` on 200; `X-Content-Type-Options: nosniff` on all others that
+ * have a type. Header injection through ORIGIN or REQUEST_HEADERS is impossible: one that holds
+ * bytes which such a header may not hold is left out. */
+void http_write(struct buf *out, const struct http_answer *a);
+
+/* "OK", "Bad Request"... */
+const char *http_reason(int status);
+
+#endif
