@@ -1,0 +1,193 @@
+-- Every statement of the store, by name: noun_verb. Parameters are bound in the order of their numbers and columns are
+-- read in the order listed. What each is for stands where it is used, in src/store_*.c.
+
+-- name: turn_begin
+BEGIN IMMEDIATE;
+-- name: turn_commit
+COMMIT;
+-- name: turn_rollback
+ROLLBACK;
+
+-- Sessions
+
+-- name: session_find
+SELECT id, sid, address, origin, shim, opened_ms, due_ms, ping_ms, pinged, post_t, poll_t, poll, polled_ms, holder,
+       answer, rate_ms, rate, nudge, closing, partial
+  FROM session WHERE sid = ?1;
+-- name: session_get
+SELECT id, sid, address, origin, shim, opened_ms, due_ms, ping_ms, pinged, post_t, poll_t, poll, polled_ms, holder,
+       answer, rate_ms, rate, nudge, closing, partial
+  FROM session WHERE id = ?1;
+-- name: session_insert
+INSERT INTO session (sid, address, origin, shim, opened_ms, due_ms, ping_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7);
+-- name: session_update
+UPDATE session
+   SET ping_ms = ?2, pinged = ?3, post_t = ?4, poll_t = ?5, poll = ?6, polled_ms = ?7, holder = ?8, answer = ?9,
+       rate_ms = ?10, rate = ?11, nudge = ?12, closing = ?13, partial = ?14
+ WHERE id = ?1;
+-- Apart from the above, since naming an indexed column means looking the index up.
+-- name: session_move_due
+UPDATE session SET due_ms = ?2 WHERE id = ?1;
+-- name: session_delete
+DELETE FROM session WHERE id = ?1;
+-- name: session_due
+SELECT id, due_ms FROM session ORDER BY due_ms LIMIT 1;
+-- name: visitor_count
+SELECT sessions FROM visitor WHERE address = ?1;
+
+-- Sockets
+
+-- name: socket_list
+SELECT id, public, private, nsp, session, away_ms, gone_ms, heard
+  FROM socket WHERE session = ?1 ORDER BY id;
+-- name: socket_get
+SELECT id, public, private, nsp, session, away_ms, gone_ms, heard FROM socket WHERE id = ?1;
+-- Those that have gone as well: what is for them is for nobody else.
+-- name: socket_by_public
+SELECT id, public, private, nsp, session, away_ms, gone_ms, heard FROM socket WHERE public = ?1;
+-- name: socket_by_private
+SELECT id, public, private, nsp, session, away_ms, gone_ms, heard
+  FROM socket WHERE private = ?1 AND gone_ms IS NULL;
+-- name: socket_insert
+INSERT INTO socket (public, private, nsp, session, address, opened_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6);
+-- name: socket_heard
+UPDATE socket SET heard = ?2 WHERE id = ?1;
+-- name: socket_attach
+UPDATE socket SET session = ?2, away_ms = NULL WHERE id = ?1;
+-- name: socket_away
+UPDATE socket SET session = NULL, away_ms = ?2 WHERE id = ?1 AND gone_ms IS NULL;
+-- name: socket_gone
+UPDATE socket SET session = NULL, away_ms = NULL, private = NULL, gone_ms = coalesce(gone_ms, ?2) WHERE id = ?1;
+-- name: socket_gone_keep
+UPDATE socket SET away_ms = NULL, private = NULL, gone_ms = coalesce(gone_ms, ?2) WHERE id = ?1;
+-- name: socket_expired
+SELECT id, public, private, nsp, session, away_ms, gone_ms, heard
+  FROM socket WHERE away_ms < ?1 ORDER BY away_ms LIMIT 1;
+
+-- Channels
+
+-- name: channel_find
+SELECT id FROM channel WHERE nsp = ?1 AND name = ?2;
+-- name: channel_insert
+INSERT INTO channel (nsp, name, opened_ms) VALUES (?1, ?2, ?3);
+-- name: channel_delete_empty
+DELETE FROM channel WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM member WHERE channel = ?1);
+-- name: member_insert
+INSERT INTO member (channel, socket, role, joined_ms) VALUES (?1, ?2, ?3, ?4);
+-- name: member_delete
+DELETE FROM member WHERE channel = ?1 AND socket = ?2;
+-- name: member_find
+SELECT 1 FROM member WHERE channel = ?1 AND socket = ?2;
+-- name: member_list
+SELECT m.socket, k.session, s.holder, k.away_ms, s.polled_ms, k.public
+  FROM member m JOIN socket k ON k.id = m.socket LEFT JOIN session s ON s.id = k.session
+ WHERE m.channel = ?1 ORDER BY m.joined_ms, m.socket;
+-- name: member_channels
+SELECT c.id, c.name FROM member m JOIN channel c ON c.id = m.channel
+ WHERE m.socket = ?1 AND m.channel > ?2 ORDER BY m.channel LIMIT 1;
+-- name: member_peers
+SELECT DISTINCT p.socket, k.session, s.holder, k.away_ms, s.polled_ms, k.public
+  FROM member m JOIN member p ON p.channel = m.channel AND p.socket <> m.socket JOIN socket k ON k.id = p.socket
+  LEFT JOIN session s ON s.id = k.session
+ WHERE m.socket = ?1;
+-- name: asking_insert
+INSERT INTO asking (channel, socket, due_ms) VALUES (?1, ?2, ?3);
+-- name: asking_next
+SELECT id, channel, socket, due_ms FROM asking WHERE id > ?1 ORDER BY id LIMIT 1;
+-- name: asking_find
+SELECT 1 FROM asking WHERE channel = ?1 AND socket = ?2;
+-- name: asking_delete
+DELETE FROM asking WHERE id = ?1;
+-- name: asking_delete_socket
+DELETE FROM asking WHERE socket = ?1;
+
+-- Messages and deliveries
+
+-- name: message_insert
+INSERT INTO message (at_ms, type, sender, channel, name, ack_id, body, attached, attachments, size, recipients, unheard)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11);
+-- name: message_heard
+UPDATE message SET unheard = unheard - 1 WHERE id = ?1 RETURNING unheard, body;
+-- name: message_reduce
+UPDATE message SET body = ?2, attached = NULL WHERE id = ?1;
+-- name: delivery_insert
+INSERT INTO delivery (message, socket, nth, upto_bytes) VALUES (?1, ?2, ?3, ?4);
+-- name: delivery_first
+SELECT nth, upto_bytes FROM delivery WHERE socket = ?1 AND arrived_ms IS NULL ORDER BY id LIMIT 1;
+-- name: delivery_last
+SELECT nth, upto_bytes FROM delivery WHERE socket = ?1 AND arrived_ms IS NULL ORDER BY id DESC LIMIT 1;
+-- What session ?2 has not been sent yet: of its only socket, or of all that it has. The first reads the index in order, the
+-- second has to sort.
+-- name: delivery_owed
+SELECT d.id, m.type, d.socket, m.ack_id, m.body, m.attached, m.attachments
+  FROM delivery d JOIN message m ON m.id = d.message
+ WHERE d.socket = ?1 AND d.arrived_ms IS NULL AND d.session IS NOT ?2 ORDER BY d.id LIMIT ?3;
+-- name: delivery_owed_session
+SELECT d.id, m.type, d.socket, m.ack_id, m.body, m.attached, m.attachments
+  FROM socket k JOIN delivery d ON d.socket = k.id JOIN message m ON m.id = d.message
+ WHERE k.session = ?1 AND d.arrived_ms IS NULL AND d.session IS NOT ?2 ORDER BY d.id LIMIT ?3;
+-- What was in the answer to its poll ?2.
+-- name: delivery_answered
+SELECT d.id, m.type, d.socket, m.ack_id, m.body, m.attached, m.attachments
+  FROM socket k JOIN delivery d ON d.socket = k.id JOIN message m ON m.id = d.message
+ WHERE k.session = ?1 AND d.arrived_ms IS NULL AND d.session = ?1 AND d.poll = ?2 ORDER BY d.id;
+-- name: delivery_sent
+UPDATE delivery SET session = ?3, poll = ?4, sent_ms = coalesce(sent_ms, ?5)
+ WHERE socket = ?1 AND arrived_ms IS NULL AND id <= ?2 AND session IS NOT ?3;
+-- name: delivery_arrived
+UPDATE delivery SET arrived_ms = ?3 WHERE socket = ?1 AND arrived_ms IS NULL AND session = ?2;
+-- name: delivery_arrived_offset
+UPDATE delivery SET arrived_ms = ?3
+ WHERE socket = ?1 AND arrived_ms IS NULL AND id <= ?2 AND sent_ms IS NOT NULL;
+-- What a client must not hear again once it is greeted anew.
+-- name: delivery_drop_greeting
+UPDATE delivery SET arrived_ms = 0
+ WHERE socket = ?1 AND arrived_ms IS NULL AND (SELECT m.type FROM message m WHERE m.id = message) = 0;
+-- name: delivery_abandon
+UPDATE delivery SET arrived_ms = 0 WHERE socket = ?1 AND arrived_ms IS NULL;
+-- The messages that the three above are about to settle, for blanking what is kept of them.
+-- name: delivery_settling
+SELECT id, message FROM delivery
+ WHERE socket = ?1 AND arrived_ms IS NULL AND (?2 IS NULL OR session = ?2)
+   AND (?3 IS NULL OR (id <= ?3 AND sent_ms IS NOT NULL)) AND id > ?4 ORDER BY id LIMIT ?5;
+
+-- Words between processes
+
+-- name: notice_insert
+INSERT INTO notice (session, at_ms) VALUES (?1, unixepoch() * 1000);
+-- name: notice_newest
+SELECT coalesce(max(id), 0) FROM notice;
+-- name: notice_news
+SELECT id, session FROM notice WHERE id > ?1 ORDER BY id LIMIT ?2;
+
+-- Retention. The newest row of message, delivery and notice always stays, so that ids keep growing. A message's deliveries
+-- are stored before the next message, so the oldest delivery names the oldest message that may still be needed.
+
+-- The newest alone is no reason for a transaction: it always stays.
+-- name: message_oldest
+SELECT id, at_ms FROM message WHERE id < (SELECT max(id) FROM message) ORDER BY id LIMIT 1;
+-- name: delivery_trim
+DELETE FROM delivery WHERE id IN (
+    SELECT d.id FROM (SELECT id, message, arrived_ms FROM delivery ORDER BY id LIMIT ?2) d
+      LEFT JOIN message m ON m.id = d.message
+     WHERE d.arrived_ms IS NOT NULL AND d.id < (SELECT max(id) FROM delivery) AND coalesce(m.at_ms, 0) < ?1);
+-- Those of the oldest whose deliveries are all gone. A message's deliveries are stored before the next message's, so among the
+-- oldest messages only the oldest deliveries matter.
+-- name: message_trim
+WITH old AS (SELECT message FROM delivery ORDER BY id LIMIT ?2)
+DELETE FROM message WHERE id IN (
+    SELECT m.id FROM (SELECT id, at_ms FROM message ORDER BY id LIMIT ?2) m
+     WHERE m.at_ms < ?1 AND m.id < (SELECT max(id) FROM message) AND m.id NOT IN (SELECT message FROM old)
+       AND ((SELECT count(*) FROM old) < ?2 OR m.id < (SELECT max(message) FROM old)));
+-- name: notice_old
+SELECT 1 FROM notice WHERE id < (SELECT max(id) FROM notice) AND at_ms < ?1 ORDER BY id LIMIT 1;
+-- name: notice_trim
+DELETE FROM notice WHERE id IN (SELECT id FROM notice ORDER BY id LIMIT ?2)
+   AND at_ms < ?1 AND id < (SELECT max(id) FROM notice);
+-- name: socket_trim
+DELETE FROM socket WHERE id IN (
+    SELECT id FROM (SELECT id, gone_ms, session FROM socket ORDER BY id LIMIT ?2)
+     WHERE gone_ms < ?1 AND session IS NULL);
+-- name: store_size
+SELECT (SELECT page_count FROM pragma_page_count()) - (SELECT freelist_count FROM pragma_freelist_count()),
+       (SELECT page_size FROM pragma_page_size());

@@ -1,0 +1,219 @@
+/* store_channel.c - channels, their members, and newcomers who wait for a roll call. */
+#include "store_sqlite.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+void members_release(struct members *m)
+{
+    free(m->list);
+    *m = (struct members){ 0 };
+}
+
+/* The number that Q, with its parameters bound, finds; 0: none. Ends Q. */
+static int64_t find_id(struct store *s, struct db_query *q, const char *operation)
+{
+    int64_t id = 0;
+
+    if (db_next(q) == DB_ROW)
+        id = db_int(q, 0);
+    store_check(s, db_done(q), operation);
+    return s->failed ? 0 : id;
+}
+
+int64_t store_channel(struct store *s, struct span nsp, struct span name)
+{
+    if (!store_begin(s))
+        return 0;
+    struct db_query *q = db_query(s->db, Q_channel_find);
+    db_put_text(q, 1, nsp);
+    db_put_text(q, 2, name);
+    return find_id(s, q, "find a channel");
+}
+
+int64_t store_channel_open(struct store *s, struct span nsp, struct span name, int64_t now)
+{
+    if (!store_begin(s))
+        return 0;
+    struct db_query *q = db_query(s->db, Q_channel_insert);
+    db_put_text(q, 1, nsp);
+    db_put_text(q, 2, name);
+    db_put_int(q, 3, now);
+    store_check(s, db_run(q), "open a channel");
+    return s->failed ? 0 : db_last_id(s->db);
+}
+
+static bool read_channel(struct store *s, struct db_query *q, struct channel *out)
+{
+    bool found = db_next(q) == DB_ROW;
+
+    if (found) {
+        out->id = db_int(q, 0);
+        span_copy(db_text(q, 1), out->name, sizeof out->name);
+    }
+    store_check(s, db_done(q), "read a channel");
+    return found && !s->failed;
+}
+
+bool store_channel_of(struct store *s, int64_t socket, int64_t *after, struct channel *out)
+{
+    if (!store_begin(s))
+        return false;
+    struct db_query *q = db_query(s->db, Q_member_channels);
+    db_put_int(q, 1, socket);
+    db_put_int(q, 2, *after);
+    if (!read_channel(s, q, out))
+        return false;
+    *after = out->id;
+    return true;
+}
+
+void store_join(struct store *s, int64_t channel, int64_t socket, const char *role, int64_t now)
+{
+    if (!store_begin(s))
+        return;
+    struct db_query *q = db_query(s->db, Q_member_insert);
+    db_put_int(q, 1, channel);
+    db_put_int(q, 2, socket);
+    db_put_text(q, 3, span_of(role));
+    db_put_int(q, 4, now);
+    store_check(s, db_run(q), "join a channel");
+}
+
+void store_part(struct store *s, int64_t channel, int64_t socket)
+{
+    if (!store_begin(s))
+        return;
+    struct db_query *q = db_query(s->db, Q_member_delete);
+    db_put_int(q, 1, channel);
+    db_put_int(q, 2, socket);
+    store_check(s, db_run(q), "leave a channel");
+    q = db_query(s->db, Q_channel_delete_empty);
+    db_put_int(q, 1, channel);
+    store_check(s, db_run(q), "close a channel");
+}
+
+bool store_is_member(struct store *s, int64_t channel, int64_t socket)
+{
+    if (!store_begin(s))
+        return false;
+    struct db_query *q = db_query(s->db, Q_member_find);
+    db_put_int(q, 1, channel);
+    db_put_int(q, 2, socket);
+    return find_id(s, q, "find a member") != 0;
+}
+
+static struct member *add_member(struct store *s, struct members *m)
+{
+    if (m->count == m->cap) {
+        size_t cap = m->cap != 0 ? m->cap * 2 : 8;
+        struct member *list = realloc(m->list, cap * sizeof *list);
+        if (list == NULL) {
+            s->failed = true;
+            snprintf(s->why, sizeof s->why,
+                     "cannot list a channel's members: out of memory; give the machine more");
+            return NULL;
+        }
+        m->list = list;
+        m->cap = cap;
+    }
+    return &m->list[m->count++];
+}
+
+/* The members that Q, with its parameters bound, finds. Ends Q. */
+static void read_members(struct store *s, struct db_query *q, struct members *m)
+{
+    struct member *member;
+
+    while (db_next(q) == DB_ROW && (member = add_member(s, m)) != NULL) {
+        *member = (struct member){ .socket = db_int(q, 0),
+                                   .session = db_int(q, 1),
+                                   .holder = db_int(q, 2),
+                                   .away_ms = db_int(q, 3),
+                                   .polled_ms = db_int(q, 4) };
+        span_copy(db_text(q, 5), member->public, sizeof member->public);
+    }
+    store_check(s, db_done(q), "list members");
+    if (s->failed) {
+        m->count = 0;
+        return;
+    }
+    store_freshen(s, m);
+}
+
+void store_members(struct store *s, int64_t channel, struct members *m)
+{
+    m->count = 0;
+    if (!store_begin(s))
+        return;
+    struct db_query *q = db_query(s->db, Q_member_list);
+    db_put_int(q, 1, channel);
+    read_members(s, q, m);
+}
+
+void store_peers(struct store *s, int64_t socket, struct members *m)
+{
+    m->count = 0;
+    if (!store_begin(s))
+        return;
+    struct db_query *q = db_query(s->db, Q_member_peers);
+    db_put_int(q, 1, socket);
+    read_members(s, q, m);
+}
+
+/* ---- who asks to get in */
+
+void store_ask(struct store *s, struct span channel, int64_t socket, int64_t due_ms)
+{
+    if (!store_begin(s))
+        return;
+    struct db_query *q = db_query(s->db, Q_asking_insert);
+    db_put_text(q, 1, channel);
+    db_put_int(q, 2, socket);
+    db_put_int(q, 3, due_ms);
+    store_check(s, db_run(q), "note who asks to join");
+}
+
+bool store_asked(struct store *s, int64_t after, struct asking *out)
+{
+    if (s->failed)
+        return false;
+    struct db_query *q = db_query(s->db, Q_asking_next);
+    db_put_int(q, 1, after);
+    bool found = db_next(q) == DB_ROW;
+    if (found) {
+        *out =
+            (struct asking){ .id = db_int(q, 0), .socket = db_int(q, 2), .due_ms = db_int(q, 3) };
+        span_copy(db_text(q, 1), out->channel, sizeof out->channel);
+    }
+    store_check(s, db_done(q), "see who asks to join");
+    return found && !s->failed;
+}
+
+void store_ask_end(struct store *s, int64_t id)
+{
+    if (!store_begin(s))
+        return;
+    struct db_query *q = db_query(s->db, Q_asking_delete);
+    db_put_int(q, 1, id);
+    store_check(s, db_run(q), "forget who asked to join");
+}
+
+void store_ask_end_socket(struct store *s, int64_t socket)
+{
+    if (!store_begin(s))
+        return;
+    struct db_query *q = db_query(s->db, Q_asking_delete_socket);
+    db_put_int(q, 1, socket);
+    store_check(s, db_run(q), "forget who asked to join");
+}
+
+bool store_is_asking(struct store *s, struct span channel, int64_t socket)
+{
+    if (!store_begin(s))
+        return false;
+    struct db_query *q = db_query(s->db, Q_asking_find);
+    db_put_text(q, 1, channel);
+    db_put_int(q, 2, socket);
+    return find_id(s, q, "see who asks to join") != 0;
+}

@@ -1,0 +1,448 @@
+/* store_sqlite.c - the store in one SQLite file: opening and upgrading it, the turn's
+ * transaction, and what processes tell each other through it. */
+#include "store_sqlite.h"
+
+#include <errno.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "store_format.h"
+#include "sql_schema.h"
+#include "sql_views.h"
+
+/* how long a turn waits for another process: some clients lose what is answered 503 */
+#define BUSY_MS 10000
+#define NEWS_BATCH 256
+#define OPEN_TRIES 100                  /* 10 ms apart, besides SQLite's own waiting */
+
+static const char *const statements[] = {
+#define X(name, sql) sql,
+    SQL_QUERIES(X)
+#undef X
+};
+
+/* ---- failing */
+
+static const char *advice(enum db_cause cause)
+{
+    switch (cause) {
+    case DB_CAUSE_BUSY:
+        return "another program keeps the database locked; close it or let it finish";
+    case DB_CAUSE_FULL:
+        return "free some space on that disk; it goes on by itself";
+    case DB_CAUSE_READONLY:
+        return "make the file, its directory and its file system writable for this user";
+    case DB_CAUSE_CORRUPT:
+        return "stop the server, look at it with `polluxctl check`, restore or remove the file";
+    case DB_CAUSE_MEMORY:
+        return "give the machine more memory or lower the limits";
+    default:
+        return "see whether the disk and its file system are well";
+    }
+}
+
+void store_fail(struct store *s, const char *operation)
+{
+    if (s->failed)
+        return;
+    s->failed = true;
+    snprintf(s->why, sizeof s->why, "cannot %s in %s/pollux.db: %s; %s", operation, s->set->store,
+             db_error(s->db), advice(db_cause(s->db)));
+}
+
+void store_check(struct store *s, int code, const char *operation)
+{
+    if (code == -1)
+        store_fail(s, operation);
+}
+
+bool store_failed(const struct store *s)
+{
+    return s->failed;
+}
+
+const char *store_why(struct store *s)
+{
+    return s->why;
+}
+
+void store_put_id(struct db_query *q, int i, int64_t id)
+{
+    if (id != 0)
+        db_put_int(q, i, id);
+    else
+        db_put_null(q, i);
+}
+
+/* ---- opening */
+
+/* SQLite's WAL needs memory shared between processes, which these cannot give. */
+static bool on_network_file_system(const char *dir)
+{
+    static const unsigned long network[] = { 0x6969 /* NFS */, 0x517b /* SMB */,
+                                             0xfe534d42 /* SMB2 */, 0xff534d42 /* CIFS */,
+                                             0x01021997 /* 9P */ };
+    struct statfs fs;
+
+    if (statfs(dir, &fs) == -1)
+        return false;
+    for (size_t i = 0; i < sizeof network / sizeof network[0]; i++)
+        if ((unsigned long)fs.f_type == network[i])
+            return true;
+    return false;
+}
+
+static int make_directory(const char *dir, struct buf *why)
+{
+    struct stat st;
+
+    if (mkdir(dir, 0700) == 0)
+        return 0;
+    int error = errno;
+    if (error != EEXIST) {
+        buf_addf(why,
+                 "cannot create the store directory %s: %s; create it, or name another with the "
+                 "key `store`",
+                 dir, strerror(error));
+        return -1;
+    }
+    if (stat(dir, &st) == -1 || !S_ISDIR(st.st_mode)) {
+        buf_addf(why,
+                 "cannot use %s as the store directory: it is not a directory; remove it, or name "
+                 "another "
+                 "with the key `store`",
+                 dir);
+        return -1;
+    }
+    if (access(dir, W_OK | X_OK) == -1) {
+        buf_addf(why,
+                 "cannot write to the store directory %s: %s; make it writable for the user that "
+                 "the web "
+                 "server runs this program as (uid %ld)",
+                 dir, strerror(errno), (long)geteuid());
+        return -1;
+    }
+    return 0;
+}
+
+static int explain(struct store *s, const char *operation, struct buf *why)
+{
+    s->failed = false;
+    store_fail(s, operation);
+    buf_clear(why);
+    buf_add_text(why, s->why);
+    return -1;
+}
+
+static int set_journal(struct store *s, struct buf *why)
+{
+    char mode[16] = "";
+    bool network = on_network_file_system(s->set->store);
+
+    /* The journal mode lasts in the file; asking for what it has already takes no lock. */
+    if (!db_scalar_text(s->db,
+                        network ? "PRAGMA journal_mode = TRUNCATE" : "PRAGMA journal_mode = WAL",
+                        mode, sizeof mode))
+        return explain(s, "open the database", why);
+    if (strcmp(mode, "wal") != 0)
+        log_line(LOG_WARNING, "P110", "store", NULL,
+                 "%s: no write-ahead log (journal mode %s%s): slower, and readers "
+                 "may delay the server; use a local disk",
+                 s->set->store, mode, network ? ", network file system" : "");
+    return 0;
+}
+
+static int set_up_connection(struct store *s, struct buf *why)
+{
+    if (db_exec(s->db, s->set->durability == DURABILITY_FULL ? "PRAGMA synchronous = FULL"
+                                                             : "PRAGMA synchronous = NORMAL")
+            == -1
+        || db_exec(s->db, s->set->keep_payloads && s->set->keep_addresses
+                              ? "PRAGMA secure_delete = OFF"
+                              : "PRAGMA secure_delete = ON")
+               == -1
+        || db_exec(s->db, "PRAGMA temp_store = MEMORY") == -1)
+        return explain(s, "set up the database", why);
+    return 0;
+}
+
+static int create(struct store *s, struct buf *why)
+{
+    char pragmas[96];
+
+    if (db_scalar(s->db, "SELECT count(*) FROM sqlite_schema", -1) != 0) {
+        buf_addf(
+            why,
+            "cannot use %s/pollux.db: it is another program's database; remove it, or name another "
+            "directory with the key `store`",
+            s->set->store);
+        return -1;
+    }
+    snprintf(pragmas, sizeof pragmas, "PRAGMA application_id = %d; PRAGMA user_version = %d",
+             STORE_APPLICATION_ID, STORE_VERSION);
+    if (db_exec(s->db, SQL_SCHEMA) == -1 || db_exec(s->db, SQL_VIEWS) == -1
+        || db_exec(s->db, pragmas) == -1)
+        return explain(s, "create the tables", why);
+    return 0;
+}
+
+/* The file's version; -1: it cannot be used, and WHY says why. */
+static int64_t read_version(struct store *s, struct buf *why)
+{
+    int64_t version = db_scalar(s->db, "PRAGMA user_version", -1);
+
+    if (version == -1)
+        return explain(s, "open the database", why);
+    if (version > STORE_VERSION) {
+        buf_addf(why,
+                 "cannot use %s/pollux.db: a newer version of this program wrote it (schema %lld, "
+                 "this one knows "
+                 "%d); run that version, or name another directory with the key `store`",
+                 s->set->store, (long long)version, STORE_VERSION);
+        return -1;
+    }
+    return version;
+}
+
+/* Bring the file to STORE_VERSION. Several processes may try at once: the first does it. */
+static int upgrade(struct store *s, struct buf *why)
+{
+    if (db_exec(s->db, "BEGIN IMMEDIATE") == -1)
+        return explain(s, "open the database", why);
+    /* There is but one version yet: 0 is an empty file. A later one adds its steps here. */
+    int64_t version = read_version(s, why);
+    int code = version == STORE_VERSION ? 0 : version == 0 ? create(s, why) : -1;
+    if (code == 0 && db_exec(s->db, "COMMIT") == -1)
+        code = explain(s, "create the tables", why);
+    if (code == -1)
+        db_exec(s->db, "ROLLBACK");
+    return code;
+}
+
+/* Make the file ready, whatever state it is in. A newer version's is not touched. */
+static int prepare(struct store *s, struct buf *why)
+{
+    int64_t version = read_version(s, why);
+
+    if (version == -1 || set_journal(s, why) == -1 || set_up_connection(s, why) == -1)
+        return -1;
+    return version == STORE_VERSION ? 0 : upgrade(s, why);
+}
+
+/* The same, patiently: another process that opens or leaves the file at this moment may lock it
+ * without SQLite's waiting for it. */
+static int prepare_patiently(struct store *s, struct buf *why)
+{
+    struct timespec pause = { 0, 10000000L };
+    int code;
+
+    for (int tries = 0;
+         (code = prepare(s, why)) == -1 && db_cause(s->db) == DB_CAUSE_BUSY && tries < OPEN_TRIES;
+         tries++)
+        nanosleep(&pause, NULL);
+    if (code == 0)
+        buf_clear(why);
+    return code;
+}
+
+/* What was stored before this process began concerns polls that it does not hold. */
+static int skip_old_news(struct store *s, struct buf *why)
+{
+    struct db_query *q = db_query(s->db, Q_notice_newest);
+
+    if (db_next(q) == DB_ROW)
+        s->seen_notice = db_int(q, 0);
+    return db_done(q) == -1 ? explain(s, "read the database", why) : 0;
+}
+
+int store_open(struct store **out, const struct settings *set, struct buf *why)
+{
+    char path[PATH_MAX];
+    struct store *s = calloc(1, sizeof *s);
+
+    *out = s;
+    if (s == NULL) {
+        buf_add_text(why, "cannot open the store: out of memory");
+        return -1;
+    }
+    s->set = set;
+    s->self = getpid();
+    if (make_directory(set->store, why) == -1)
+        goto fail;
+    snprintf(path, sizeof path, "%s/pollux.db", set->store);
+    if (db_open(&s->db, path, true, false, BUSY_MS) == -1) {
+        explain(s, "open the database", why);
+        goto fail;
+    }
+    if (prepare_patiently(s, why) == -1)
+        goto fail;
+    if (db_prepare(s->db, statements, Q_COUNT) == -1) {
+        explain(s, "prepare the statements", why);
+        goto fail;
+    }
+    if (skip_old_news(s, why) == -1)
+        goto fail;
+    s->failed = false;
+    return 0;
+
+fail:
+    store_close(s);
+    *out = NULL;
+    return -1;
+}
+
+int store_probe(const struct settings *set, struct buf *why)
+{
+    char path[PATH_MAX];
+    struct stat st;
+    struct store s = { .set = set };
+    int code = 0;
+
+    if (stat(set->store, &st) == -1 && errno == ENOENT) {
+        snprintf(path, sizeof path, "%s", set->store);
+        if (access(dirname(path), W_OK | X_OK) == 0)
+            return 0;                   /* it will be created */
+    }
+    if (make_directory(set->store, why) == -1)
+        return -1;
+    snprintf(path, sizeof path, "%s/pollux.db", set->store);
+    if (stat(path, &st) == -1 && errno == ENOENT)
+        return 0;
+    if (access(path, W_OK) == -1) {
+        buf_addf(why, "cannot write to %s: %s; make it writable for this user (uid %ld)", path,
+                 strerror(errno), (long)geteuid());
+        return -1;
+    }
+    if (db_open(&s.db, path, false, true, BUSY_MS) == -1)
+        code = explain(&s, "open the database", why);
+    else if (read_version(&s, why) == -1)
+        code = -1;
+    db_close(s.db);
+    return code;
+}
+
+void store_close(struct store *s)
+{
+    if (s == NULL)
+        return;
+    store_forget(s);
+    free(s->touched);
+    buf_release(&s->scratch);
+    db_close(s->db);
+    free(s);
+}
+
+/* ---- the turn's transaction */
+
+bool store_begin(struct store *s)
+{
+    if (s->failed)
+        return false;
+    if (!s->begun) {
+        store_check(s, db_run(db_query(s->db, Q_turn_begin)), "begin a transaction");
+        s->begun = !s->failed;
+    }
+    return s->begun;
+}
+
+int store_commit(struct store *s)
+{
+    if (!s->begun && !s->failed) {
+        store_forget(s);
+        return 0;
+    }
+    store_write_sessions(s);
+    if (!s->failed)
+        store_check(s, db_run(db_query(s->db, Q_turn_commit)), "commit a transaction");
+    if (s->failed)
+        return -1;
+    s->begun = false;
+    store_forget(s);
+    return 0;
+}
+
+void store_rollback(struct store *s)
+{
+    if (s->begun && db_in_transaction(s->db))
+        db_run(db_query(s->db, Q_turn_rollback));
+    s->begun = false;
+    s->failed = false;
+    s->ring = false;
+    store_forget(s);
+}
+
+/* ---- words between processes */
+
+void store_touch(struct store *s, int64_t session, int64_t holder)
+{
+    if (holder == 0 || session == 0)
+        return;
+    if (holder != s->self) {
+        struct db_query *q;
+        if (!store_begin(s))
+            return;
+        q = db_query(s->db, Q_notice_insert);
+        db_put_int(q, 1, session);
+        store_check(s, db_run(q), "store a notice");
+        s->ring = true;
+        return;
+    }
+    if (s->touched_count == s->touched_cap) {
+        size_t cap = s->touched_cap != 0 ? s->touched_cap * 2 : 64;
+        int64_t *touched = realloc(s->touched, cap * sizeof *touched);
+        if (touched == NULL) {
+            s->failed = true;
+            snprintf(s->why, sizeof s->why,
+                     "cannot remember whom to wake: out of memory; give the machine more");
+            return;
+        }
+        s->touched = touched;
+        s->touched_cap = cap;
+    }
+    s->touched[s->touched_count++] = session;
+}
+
+bool store_touched(struct store *s, int64_t *session)
+{
+    if (s->touched_next == s->touched_count) {
+        s->touched_next = s->touched_count = 0;
+        return false;
+    }
+    *session = s->touched[s->touched_next++];
+    return true;
+}
+
+bool store_rings(struct store *s)
+{
+    bool ring = s->ring;
+
+    s->ring = false;
+    return ring;
+}
+
+int store_news(struct store *s)
+{
+    int64_t rows;
+
+    if (s->failed)
+        return -1;
+    do {
+        struct db_query *q = db_query(s->db, Q_notice_news);
+        db_put_int(q, 1, s->seen_notice);
+        db_put_int(q, 2, NEWS_BATCH);
+        for (rows = 0; db_next(q) == DB_ROW; rows++) {
+            s->seen_notice = db_int(q, 0);
+            store_touch(s, db_int(q, 1), s->self);
+        }
+        if (db_done(q) == -1)
+            return -1;
+    } while (rows == NEWS_BATCH);
+    return 0;
+}
