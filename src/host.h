@@ -1,0 +1,81 @@
+/* host.h - where requests come from and answers go: a web server, by FastCGI or CGI.
+ *
+ * The host reads each request whole before it hands it on, then keeps nothing of it but the
+ * connection, a handful of bytes. It knows no Socket.IO and no store.
+ */
+#ifndef POLLUX_HOST_H
+#define POLLUX_HOST_H
+
+#include "buf.h"
+
+/* An unanswered request. Copy it freely; answer it once. */
+struct conn {
+    int fd;                     /* -1: none */
+    uint16_t id;                /* FastCGI's request id */
+};
+
+/* A request's pieces are lent until the next host_next(). */
+struct request {
+    struct conn conn;
+    struct span method;
+    /* as the browser asked for it, without the query, percent-encoding undone by the server */
+    struct span path;
+    struct span query;
+    struct span body;
+    bool body_too_long;         /* longer than the host was told to read; BODY is empty */
+    struct span content_type;
+    struct span origin;         /* the Origin header; empty: none */
+    struct span host;           /* the Host header */
+    bool https;
+    struct span address;        /* the client's network address */
+    struct span cors_headers;   /* Access-Control-Request-Headers */
+};
+
+struct host;
+
+/* What is to be known of a host's events besides requests. */
+struct host_events {
+    bool stop;                  /* asked to end: TERM, INT, or the listening socket is gone */
+    bool bell;                  /* the descriptor given to host_watch() is readable */
+};
+
+/* Serve FastCGI on the listening descriptor FD (made non-blocking). */
+int host_open_fcgi(struct host **h, int fd, size_t max_body, struct buf *why);
+
+/* Serve the one request that the environment and standard input describe. */
+int host_open_cgi(struct host **h, size_t max_body, struct buf *why);
+void host_close(struct host *h);
+
+/* Wake for FD as well (the bell). */
+int host_watch(struct host *h, int fd);
+
+/* Sleep until there is something to do, at the latest until DEADLINE_MS; the only place that
+ * sleeps. Sets *EVENTS and returns the time. */
+int64_t host_wait(struct host *h, int64_t deadline_ms, struct host_events *events);
+
+/* The next request that is there; false: none at present. */
+bool host_next(struct host *h, struct request *rq);
+
+/* A waiting request will be answered later: tell through host_gone() if its client goes. KEY
+ * names it. */
+void host_park(struct host *h, struct conn c, int64_t key);
+
+/* The keys of parked requests whose client has gone, each once. Such a request is still to be
+ * answered or dropped. A hint: some web servers never tell. */
+bool host_gone(struct host *h, int64_t *key);
+
+/* Answer C with TEXT (headers and body as CGI has them; borrowed) and end it. PARKED: it went
+ * through host_park(). Never waits for the web server to read. */
+void host_answer(struct host *h, struct conn c, bool parked, struct span text);
+
+/* Take no further requests. */
+void host_stop(struct host *h);
+
+/* Have all answers left? And for CGI: has the one request been answered? */
+bool host_idle(const struct host *h);
+bool host_finished(const struct host *h);
+
+/* The time in milliseconds since 1970, never going back within a process. */
+int64_t host_now(void);
+
+#endif

@@ -1,0 +1,170 @@
+/* host_cgi.c - plain CGI: the environment and standard input are the one request, standard
+ * output takes the answer. A waiting poll waits here, in its process. */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "host_engine.h"
+
+struct cgi {
+    struct host host;
+    struct buf body;
+    size_t max_body;
+    int signals, bell;
+    bool taken, answered;
+    bool parked, gone_told;
+    int64_t key;
+};
+
+static const char *variable(void *arg, const char *name)
+{
+    (void)arg;
+    return getenv(name);
+}
+
+static void read_body(struct cgi *c, struct request *rq)
+{
+    size_t want = host_content_length(getenv("CONTENT_LENGTH"));
+
+    if (want > c->max_body) {
+        rq->body_too_long = true;
+        return;
+    }
+    while (c->body.len < want) {
+        char *room = buf_room(&c->body, want - c->body.len);
+        ssize_t got = room != NULL ? read(STDIN_FILENO, room, want - c->body.len) : 0;
+        if (got == -1 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            break;
+        buf_used(&c->body, (size_t)got);
+    }
+    rq->body = buf_span(&c->body);
+}
+
+static bool cgi_next(struct host *h, struct request *rq)
+{
+    struct cgi *c = (struct cgi *)h;
+
+    if (c->taken)
+        return false;
+    c->taken = true;
+    *rq = (struct request){ .conn = { STDOUT_FILENO, 0 } };
+    host_read_variables(rq, variable, NULL);
+    read_body(c, rq);
+    return true;
+}
+
+/* Web servers that close the pipe when the client goes show it as an error on standard output. */
+static void cgi_wait(struct host *h, int timeout_ms, struct host_events *events)
+{
+    struct cgi *c = (struct cgi *)h;
+    struct pollfd fds[] = { { c->signals, POLLIN, 0 }, { c->bell, POLLIN, 0 },
+                            { c->parked && !c->gone_told ? STDOUT_FILENO : -1, 0, 0 } };
+
+    if (poll(fds, 3, c->taken ? timeout_ms : 0) <= 0)
+        return;
+    events->stop = fds[0].revents != 0;
+    events->bell = fds[1].revents != 0;
+    if (fds[2].revents & (POLLERR | POLLHUP)) {
+        c->gone_told = true;
+        events->stop = true;
+    }
+}
+
+static void cgi_answer(struct host *h, struct conn conn, bool parked, struct span text)
+{
+    struct cgi *c = (struct cgi *)h;
+    size_t at = 0;
+
+    (void)parked;
+    while (at < text.len) {
+        ssize_t put = write(conn.fd, text.p + at, text.len - at);
+        if (put == -1 && errno == EINTR)
+            continue;
+        if (put <= 0)
+            break;
+        at += (size_t)put;
+    }
+    c->answered = true;
+}
+
+static int cgi_watch(struct host *h, int fd)
+{
+    ((struct cgi *)h)->bell = fd;
+    return 0;
+}
+
+static void cgi_park(struct host *h, struct conn conn, int64_t key)
+{
+    struct cgi *c = (struct cgi *)h;
+
+    (void)conn;
+    c->parked = true;
+    c->key = key;
+}
+
+static bool cgi_gone(struct host *h, int64_t *key)
+{
+    struct cgi *c = (struct cgi *)h;
+
+    *key = c->key;
+    return false;                       /* its going ends the process: see cgi_wait() */
+}
+
+static void cgi_stop(struct host *h)
+{
+    ((struct cgi *)h)->taken = true;
+}
+
+static bool cgi_idle(const struct host *h)
+{
+    (void)h;
+    return true;
+}
+
+static bool cgi_finished(const struct host *h)
+{
+    return ((const struct cgi *)h)->answered;
+}
+
+static void cgi_close(struct host *h)
+{
+    struct cgi *c = (struct cgi *)h;
+
+    if (c->signals != -1)
+        close(c->signals);
+    buf_release(&c->body);
+    free(c);
+}
+
+static const struct host_engine engine = {
+    .close = cgi_close,
+    .watch = cgi_watch,
+    .wait = cgi_wait,
+    .next = cgi_next,
+    .park = cgi_park,
+    .gone = cgi_gone,
+    .answer = cgi_answer,
+    .stop = cgi_stop,
+    .idle = cgi_idle,
+    .finished = cgi_finished,
+};
+
+int host_open_cgi(struct host **out, size_t max_body, struct buf *why)
+{
+    struct cgi *c = calloc(1, sizeof *c);
+
+    *out = NULL;
+    if (c == NULL || (c->signals = host_signals()) == -1) {
+        buf_addf(why, "cannot serve a CGI request: %s", strerror(errno));
+        free(c);
+        return -1;
+    }
+    c->host.engine = &engine;
+    c->bell = -1;
+    c->max_body = max_body;
+    *out = &c->host;
+    return 0;
+}

@@ -1,0 +1,38 @@
+/* host_engine.h - what the two kinds of host (host_fcgi.c, host_cgi.c) fill in for host.c, and
+ * nobody else sees. */
+#ifndef POLLUX_HOST_ENGINE_H
+#define POLLUX_HOST_ENGINE_H
+
+#include "host.h"
+
+struct host {
+    const struct host_engine *engine;   /* first member of both kinds */
+};
+
+/* As the functions of the same names in host.h. */
+struct host_engine {
+    void (*close)(struct host *h);
+    int (*watch)(struct host *h, int fd);
+    void (*wait)(struct host *h, int timeout_ms, struct host_events *events);
+    bool (*next)(struct host *h, struct request *rq);
+    void (*park)(struct host *h, struct conn c, int64_t key);
+    bool (*gone)(struct host *h, int64_t *key);
+    void (*answer)(struct host *h, struct conn c, bool parked, struct span text);
+    void (*stop)(struct host *h);
+    bool (*idle)(const struct host *h);
+    bool (*finished)(const struct host *h);
+};
+
+/* A descriptor that is readable when TERM or INT was sent; they interrupt nothing any more. -1
+ * with errno. */
+int host_signals(void);
+
+/* Fill RQ from CGI's variables; GET finds one by name, NULL when it is not set. Leaves conn and
+ * body alone. */
+void host_read_variables(struct request *rq, const char *(*get)(void *arg, const char *name),
+                         void *arg);
+
+/* CONTENT_LENGTH as a number; 0 when it is missing or none. */
+size_t host_content_length(const char *value);
+
+#endif

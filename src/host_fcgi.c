@@ -1,0 +1,401 @@
+/* host_fcgi.c - FastCGI through libfcgi, in one thread that never waits for one client. The only
+ * file that sees fcgiapp.h.
+ *
+ * libfcgi reads a request: FCGX_Accept_r() on the non-blocking listening socket takes what is
+ * there. Then, instead of keeping its 19 KB of streams and parameters while a poll waits, the
+ * request is let go and only the connection and the request's id are kept; the answer is two or
+ * three records, written here with one send(). That also spares FCGX_Finish_r()'s wait for the web
+ * server.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <fastcgi.h>
+#include <fcgiapp.h>
+
+#include "host_engine.h"
+#include "log.h"
+
+/* requests a turn: enough for one commit to serve many, few enough to answer soon */
+#define BATCH 64
+#define EVENTS 64
+#define RECORD_MAX 65528        /* content bytes of a record: 16 bits, a multiple of 8 */
+
+/* What an epoll event is about: these, or a parked request's key above them. */
+enum { TAG_LISTEN, TAG_BELL, TAG_SIGNAL, TAG_OUTPUT, TAG_KEYS };
+
+/* An answer that the socket would not take whole. */
+struct output {
+    struct conn conn;
+    struct buf rest;
+    size_t at;
+    struct output *next;
+};
+
+struct fcgi {
+    struct host host;
+    int listen, epoll, signals;
+    FCGX_Request request;       /* never moved while live: its streams point back at it */
+    struct buf body, records;
+    size_t max_body;
+    unsigned taken;             /* requests since the last wait */
+    bool stopped;
+    struct output *outputs;
+    int64_t gone[EVENTS];
+    size_t gone_count;
+};
+
+static int epoll_put(struct fcgi *f, int op, int fd, uint32_t events, uint64_t tag)
+{
+    struct epoll_event e = { .events = events, .data = { .u64 = tag } };
+
+    return epoll_ctl(f->epoll, op, fd, &e);
+}
+
+/* ---- requests in */
+
+static const char *param(void *arg, const char *name)
+{
+    return FCGX_GetParam(name, arg);
+}
+
+/* Read the request's body to its end, keeping up to max_body bytes of it. */
+static void read_body(struct fcgi *f, struct request *rq)
+{
+    char rest[4096];
+    size_t want = host_content_length(FCGX_GetParam("CONTENT_LENGTH", f->request.envp));
+    int got;
+
+    buf_clear(&f->body);
+    if (want > 0 && want <= f->max_body) {
+        char *room = buf_room(&f->body, want);
+        if (room != NULL && (got = FCGX_GetStr(room, (int)want, f->request.in)) > 0)
+            buf_used(&f->body, (size_t)got);
+    } else if (want > f->max_body) {
+        rq->body_too_long = true;
+    }
+    while (FCGX_GetStr(rest, sizeof rest, f->request.in) > 0)
+        ;
+    rq->body = buf_span(&f->body);
+}
+
+/* Copy what the request lends from libfcgi's parameters: they go when the request is let go. */
+static void keep_span(struct buf *b, struct span *s)
+{
+    size_t at = b->len;
+
+    buf_add_span(b, *s);
+    /* an offset until all are in: the buffer may move */
+    s->p = (const char *)(uintptr_t)at;
+}
+
+static void fix_span(const struct buf *b, struct span *s)
+{
+    s->p = b->failed ? NULL : b->data + (uintptr_t)s->p;
+    if (b->failed)
+        s->len = 0;
+}
+
+static void keep_request(struct fcgi *f, struct request *rq)
+{
+    struct span *const spans[] = { &rq->method, &rq->path, &rq->query,   &rq->content_type,
+                                   &rq->origin, &rq->host, &rq->address, &rq->cors_headers };
+    size_t count = sizeof spans / sizeof spans[0], body_len = rq->body.len;
+
+    for (size_t i = 0; i < count; i++)
+        keep_span(&f->body, spans[i]);
+    for (size_t i = 0; i < count; i++)
+        fix_span(&f->body, spans[i]);
+    rq->body = (struct span){ f->body.data, f->body.failed ? 0 : body_len };
+}
+
+/* Let libfcgi forget the request, but keep its connection open. */
+static void let_go(struct fcgi *f)
+{
+    FCGX_Free(&f->request, 0);
+    f->request.ipcFd = -1;
+}
+
+static bool fcgi_next(struct host *h, struct request *rq)
+{
+    struct fcgi *f = (struct fcgi *)h;
+
+    if (f->stopped || f->taken == BATCH)
+        return false;
+    int code = FCGX_Accept_r(&f->request);
+    if (code < 0) {
+        if (code != -EAGAIN && code != -EWOULDBLOCK && code != -EINTR && code != -ECONNABORTED)
+            log_line(LOG_WARNING, "P201", "host", NULL,
+                     "cannot take a request: %s; it will be tried again", strerror(-code));
+        return false;
+    }
+    f->taken++;
+    *rq = (struct request){ .conn = { f->request.ipcFd, (uint16_t)f->request.requestId } };
+    host_read_variables(rq, param, f->request.envp);
+    read_body(f, rq);
+    keep_request(f, rq);
+    let_go(f);
+    return true;
+}
+
+/* ---- answers out */
+
+static void add_record(struct buf *out, unsigned type, uint16_t id, const char *content, size_t len)
+{
+    FCGI_Header header = { FCGI_VERSION_1,
+                           (unsigned char)type,
+                           (unsigned char)(id >> 8),
+                           (unsigned char)id,
+                           (unsigned char)(len >> 8),
+                           (unsigned char)len,
+                           0,
+                           0 };
+
+    buf_add(out, &header, sizeof header);
+    buf_add(out, content, len);
+}
+
+static void write_records(struct buf *out, uint16_t id, struct span text)
+{
+    static const FCGI_EndRequestBody end = { 0, 0, 0, 0, FCGI_REQUEST_COMPLETE, { 0 } };
+
+    for (size_t at = 0; at < text.len; at += RECORD_MAX)
+        add_record(out, FCGI_STDOUT, id, text.p + at,
+                   text.len - at < RECORD_MAX ? text.len - at : RECORD_MAX);
+    add_record(out, FCGI_STDOUT, id, NULL, 0);
+    add_record(out, FCGI_END_REQUEST, id, (const char *)&end, sizeof end);
+}
+
+/* Remember what the socket did not take, and wake when it will. False without memory. */
+static bool keep_output(struct fcgi *f, struct conn c, bool parked, struct span rest)
+{
+    struct output *o = calloc(1, sizeof *o);
+
+    if (o == NULL)
+        return false;
+    buf_add_span(&o->rest, rest);
+    o->conn = c;
+    if (!buf_ok(&o->rest) ||
+        epoll_put(f, parked ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, c.fd, EPOLLOUT, TAG_OUTPUT) == -1) {
+        buf_release(&o->rest);
+        free(o);
+        return false;
+    }
+    o->next = f->outputs;
+    f->outputs = o;
+    return true;
+}
+
+static void fcgi_answer(struct host *h, struct conn c, bool parked, struct span text)
+{
+    struct fcgi *f = (struct fcgi *)h;
+    struct buf *out = &f->records;
+
+    buf_clear(out);
+    write_records(out, c.id, text);
+    ssize_t sent = buf_ok(out) ? send(c.fd, out->data, out->len, MSG_NOSIGNAL | MSG_DONTWAIT) : 0;
+    if (sent == -1)
+        /* else the web server has gone: so has its client */
+        sent = errno == EAGAIN ? 0 : (ssize_t)out->len;
+    struct span rest = { out->data + sent, buf_ok(out) ? out->len - (size_t)sent : 0 };
+    if (rest.len == 0 || !keep_output(f, c, parked, rest))
+        close(c.fd);
+}
+
+/* Write on where a socket has room again. True when the answer is out, or cannot ever be. */
+static bool continue_output(struct output *o)
+{
+    ssize_t sent =
+        send(o->conn.fd, o->rest.data + o->at, o->rest.len - o->at, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+    if (sent == -1)
+        return errno != EAGAIN;
+    o->at += (size_t)sent;
+    return o->at == o->rest.len;
+}
+
+static void continue_outputs(struct fcgi *f)
+{
+    struct output **link = &f->outputs;
+
+    while (*link != NULL) {
+        struct output *o = *link;
+        if (continue_output(o)) {
+            *link = o->next;
+            close(o->conn.fd);
+            buf_release(&o->rest);
+            free(o);
+        } else {
+            link = &o->next;
+        }
+    }
+}
+
+/* ---- waiting */
+
+static void fcgi_wait(struct host *h, int timeout_ms, struct host_events *events)
+{
+    struct fcgi *f = (struct fcgi *)h;
+    struct epoll_event ready[EVENTS];
+    int count = epoll_wait(f->epoll, ready, EVENTS, timeout_ms);
+
+    f->taken = 0;
+    f->gone_count = 0;
+    for (int i = 0; i < count; i++)
+        switch (ready[i].data.u64) {
+        case TAG_LISTEN:
+            if (ready[i].events & (EPOLLERR | EPOLLHUP))
+                events->stop = true;
+            break;
+        case TAG_BELL:
+            events->bell = true;
+            break;
+        case TAG_SIGNAL:
+            events->stop = true;
+            break;
+        case TAG_OUTPUT:
+            continue_outputs(f);
+            break;
+        default:
+            f->gone[f->gone_count++] = (int64_t)(ready[i].data.u64 - TAG_KEYS);
+        }
+}
+
+static int fcgi_watch(struct host *h, int fd)
+{
+    struct fcgi *f = (struct fcgi *)h;
+
+    return epoll_put(f, EPOLL_CTL_ADD, fd, EPOLLIN, TAG_BELL);
+}
+
+static void fcgi_park(struct host *h, struct conn c, int64_t key)
+{
+    struct fcgi *f = (struct fcgi *)h;
+
+    /* Without it the poll is held just the same; it has a deadline. Told once: it is about to be
+     * answered or dropped. */
+    epoll_put(f, EPOLL_CTL_ADD, c.fd, EPOLLRDHUP | EPOLLONESHOT, (uint64_t)key + TAG_KEYS);
+}
+
+static bool fcgi_gone(struct host *h, int64_t *key)
+{
+    struct fcgi *f = (struct fcgi *)h;
+
+    if (f->gone_count == 0)
+        return false;
+    *key = f->gone[--f->gone_count];
+    return true;
+}
+
+static void fcgi_stop(struct host *h)
+{
+    struct fcgi *f = (struct fcgi *)h;
+
+    if (f->stopped)
+        return;
+    f->stopped = true;
+    epoll_ctl(f->epoll, EPOLL_CTL_DEL, f->listen, NULL);
+}
+
+static bool fcgi_idle(const struct host *h)
+{
+    return ((const struct fcgi *)h)->outputs == NULL;
+}
+
+static bool fcgi_finished(const struct host *h)
+{
+    const struct fcgi *f = (const struct fcgi *)h;
+
+    return f->stopped && f->outputs == NULL;
+}
+
+static void fcgi_close(struct host *h)
+{
+    struct fcgi *f = (struct fcgi *)h;
+
+    while (f->outputs != NULL) {
+        struct output *o = f->outputs;
+        f->outputs = o->next;
+        close(o->conn.fd);
+        buf_release(&o->rest);
+        free(o);
+    }
+    if (f->signals != -1)
+        close(f->signals);
+    if (f->epoll != -1)
+        close(f->epoll);
+    buf_release(&f->body);
+    buf_release(&f->records);
+    free(f);
+}
+
+/* ---- opening */
+
+static const struct host_engine engine = {
+    .close = fcgi_close,
+    .watch = fcgi_watch,
+    .wait = fcgi_wait,
+    .next = fcgi_next,
+    .park = fcgi_park,
+    .gone = fcgi_gone,
+    .answer = fcgi_answer,
+    .stop = fcgi_stop,
+    .idle = fcgi_idle,
+    .finished = fcgi_finished,
+};
+
+static int explain(struct buf *why, const char *operation)
+{
+    buf_addf(why, "cannot %s: %s", operation, strerror(errno));
+    return -1;
+}
+
+static int set_up(struct fcgi *f, struct buf *why)
+{
+    int flags = fcntl(f->listen, F_GETFL);
+
+    /* Before FCGX_Init(), which puts handlers of its own where there are none. */
+    if ((f->signals = host_signals()) == -1)
+        return explain(why, "watch for signals");
+    if (FCGX_Init() != 0
+        || FCGX_InitRequest(&f->request, f->listen, FCGI_FAIL_ACCEPT_ON_INTR) != 0) {
+        buf_add_text(why, "cannot start the FastCGI library");
+        return -1;
+    }
+    f->request.ipcFd = -1;
+    if (flags == -1 || fcntl(f->listen, F_SETFL, flags | O_NONBLOCK) == -1)
+        return explain(why, "make the listening socket non-blocking");
+    if ((f->epoll = epoll_create1(EPOLL_CLOEXEC)) == -1)
+        return explain(why, "create an event queue");
+    if (epoll_put(f, EPOLL_CTL_ADD, f->listen, EPOLLIN | EPOLLEXCLUSIVE, TAG_LISTEN) == -1 ||
+        epoll_put(f, EPOLL_CTL_ADD, f->signals, EPOLLIN, TAG_SIGNAL) == -1)
+        return explain(why, "watch the listening socket");
+    return 0;
+}
+
+int host_open_fcgi(struct host **out, int fd, size_t max_body, struct buf *why)
+{
+    struct fcgi *f = calloc(1, sizeof *f);
+
+    *out = NULL;
+    if (f == NULL) {
+        buf_add_text(why, "cannot serve FastCGI: out of memory");
+        return -1;
+    }
+    f->host.engine = &engine;
+    f->listen = fd;
+    f->epoll = f->signals = -1;
+    f->max_body = max_body;
+    if (set_up(f, why) == -1) {
+        fcgi_close(&f->host);
+        return -1;
+    }
+    *out = &f->host;
+    return 0;
+}

@@ -1,0 +1,48 @@
+/* park.h - the polls held by this process: whose, and when each must be answered at the latest.
+ *
+ * A poll that came twice (a retry) is held twice, under the same session. Finding, adding and
+ * taking cost the same however many are held, but for the heap of deadlines, which is logarithmic.
+ */
+#ifndef POLLUX_PARK_H
+#define POLLUX_PARK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "host.h"
+
+struct held {
+    int64_t session;
+    int64_t due_ms;             /* answer it then, be it with a ping */
+    struct conn conn;
+    int32_t poll;               /* the session's count of polls, low bits: which poll this is */
+};
+
+struct park;
+
+/* NULL without memory. */
+struct park *park_new(void);
+void park_free(struct park *p);
+
+/* Hold H (copied). False without memory: nothing changed. */
+bool park_add(struct park *p, const struct held *h);
+
+/* Take out one of SESSION's polls; false: none is held. */
+bool park_take(struct park *p, int64_t session, struct held *out);
+bool park_has(const struct park *p, int64_t session);
+
+/* The earliest due_ms; INT64_MAX when nothing is held. */
+int64_t park_deadline(const struct park *p);
+
+/* The session of a poll whose due_ms is not after NOW; false: none. It stays held. */
+bool park_due(const struct park *p, int64_t now, int64_t *session);
+
+/* Hold SESSION's polls until DUE_MS instead. */
+void park_put_off(struct park *p, int64_t session, int64_t due_ms);
+
+/* Any session that has a poll held; false: none. */
+bool park_any(const struct park *p, int64_t *session);
+size_t park_count(const struct park *p);
+
+#endif
