@@ -1,0 +1,538 @@
+/* core.c - the turn: requests in, answers made, committed, sent. What polls and POSTs do stands
+ * in core_poll.c and core_post.c. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "core_turn.h"
+#include "eio.h"
+#include "log.h"
+
+#define SWEEP_MS 1000                   /* sessions opened by other processes may be due */
+#define SWEEP_MOST 100                  /* sessions ended in one turn */
+#define SWEEP_LEAST_MS 20
+#define TIDY_MS 1000
+/* after a turn that failed: what is due waits, requests are tried */
+#define RETRY_MS 250
+
+struct core *core_new(struct store *store, const struct settings *set)
+{
+    struct core *c = calloc(1, sizeof *c);
+
+    if (c == NULL || (c->park = park_new()) == NULL) {
+        free(c);
+        return NULL;
+    }
+    c->store = store;
+    c->set = set;
+    c->self = getpid();
+    signaling_init(&c->signaling, store, set);
+    return c;
+}
+
+void core_free(struct core *c)
+{
+    if (c == NULL)
+        return;
+    signaling_release(&c->signaling);
+    park_free(c->park);
+    buf_release(&c->out);
+    buf_release(&c->payload);
+    free(c->answers);
+    free(c->fresh);
+    free(c);
+}
+
+/* ---- answers */
+
+/* Remember that H is to get what stands in c->out from AT on. */
+static void add_answer(struct core *c, const struct held *h, bool parked, size_t at)
+{
+    if (c->answer_count == c->answer_cap) {
+        size_t cap = c->answer_cap != 0 ? c->answer_cap * 2 : 64;
+        struct answer *answers = realloc(c->answers, cap * sizeof *answers);
+        if (answers == NULL) {
+            c->no_memory = true;
+            return;
+        }
+        c->answers = answers;
+        c->answer_cap = cap;
+    }
+    c->answers[c->answer_count++] = (struct answer){ *h, parked, at, c->out.len - at };
+}
+
+static void answer_call(struct call *call, struct http_answer *a)
+{
+    struct core *c = call->c;
+    struct held h = { .conn = call->rq->conn };
+    size_t at = c->out.len;
+
+    if (call->cross_origin)
+        a->origin = call->rq->origin;
+    http_write(&c->out, a);
+    add_answer(c, &h, false, at);
+}
+
+void core_answer_payload(struct call *call, struct span payload)
+{
+    struct http_answer a = { .status = 200, .type = "text/plain; charset=UTF-8", .body = payload };
+
+    answer_call(call, &a);
+}
+
+void core_answer_ok(struct call *call)
+{
+    struct http_answer a = { .status = 200, .type = "text/html", .body = SPAN("ok") };
+
+    answer_call(call, &a);
+}
+
+/* MESSAGE is ours and needs no escaping. */
+static void write_error(struct buf *out, int status, enum eio_error code, const char *message,
+                        struct span origin)
+{
+    char body[320];
+    int len = snprintf(body, sizeof body, "{\"code\":%d,\"message\":\"%s\"}", (int)code, message);
+    struct http_answer a = { .status = status,
+                             .type = "application/json",
+                             .origin = origin,
+                             .body = { body,
+                                       len < (int)sizeof body ? (size_t)len : sizeof body - 1 },
+                             .retry_after_s = status == 503 || status == 429 };
+
+    http_write(out, &a);
+}
+
+void core_answer_error(struct call *call, int status, enum eio_error code, const char *message)
+{
+    struct core *c = call->c;
+    struct held h = { .conn = call->rq->conn };
+    size_t at = c->out.len;
+
+    write_error(&c->out, status, code, message,
+                call->cross_origin ? call->rq->origin : (struct span){ NULL, 0 });
+    add_answer(c, &h, false, at);
+}
+
+void core_answer_held(struct core *c, int64_t session, const char *origin, struct span payload)
+{
+    struct held h;
+
+    while (park_take(c->park, session, &h)) {
+        struct http_answer a = { .status = 200,
+                                 .type = "text/plain; charset=UTF-8",
+                                 .body = payload,
+                                 .origin = span_of(origin) };
+        size_t at = c->out.len;
+        http_write(&c->out, &a);
+        add_answer(c, &h, true, at);
+    }
+}
+
+/* ---- holding */
+
+int64_t core_hold_until(const struct core *c, const struct session *session)
+{
+    return session->pinged ? session->ping_ms + c->set->ping_timeout_ms : session->ping_ms;
+}
+
+static bool remember_fresh(struct core *c, const struct held *h)
+{
+    if (c->fresh_count == c->fresh_cap) {
+        size_t cap = c->fresh_cap != 0 ? c->fresh_cap * 2 : 64;
+        struct held *fresh = realloc(c->fresh, cap * sizeof *fresh);
+        if (fresh == NULL)
+            return false;
+        c->fresh = fresh;
+        c->fresh_cap = cap;
+    }
+    c->fresh[c->fresh_count++] = *h;
+    return true;
+}
+
+void core_hold(struct call *call, const struct session *session)
+{
+    struct core *c = call->c;
+    struct held h = { .session = session->id,
+                      .due_ms = core_hold_until(c, session),
+                      .conn = call->rq->conn };
+
+    if (!remember_fresh(c, &h) || !park_add(c->park, &h)) {
+        c->no_memory = true;
+        return;
+    }
+    host_park(call->h, h.conn, h.session);
+    store_touch(c->store, session->id, c->self);        /* there may be something to hear already */
+}
+
+/* ---- requests */
+
+/* Errors that need no session: method, transport, version, origin. False: the call was answered. */
+static bool well_formed(struct call *call, const char *transport, bool known)
+{
+    const struct request *rq = call->rq;
+    enum http_method method = http_method(rq->method);
+
+    if (method == HTTP_OTHER)
+        core_answer_error(call, 400, EIO_BAD_REQUEST,
+                          "Bad request: a method other than GET, POST and OPTIONS");
+    else if (strcmp(transport, "polling") != 0)
+        core_answer_error(call, 400, EIO_TRANSPORT_UNKNOWN, "Transport unknown");
+    else if (!known && method != HTTP_GET)
+        core_answer_error(call, 400, EIO_BAD_METHOD, "Bad handshake method");
+    else
+        return true;
+    return false;
+}
+
+/* May the page that asks talk to us? Pages of the same site may, and programs that are no pages. */
+static bool origin_allowed(struct call *call)
+{
+    const struct request *rq = call->rq;
+
+    if (rq->origin.len == 0
+        || http_same_origin(rq->origin, rq->host, span_starts(rq->origin, "https:")))
+        /* the scheme is taken as given: TLS may end at a proxy before the web server */
+        return true;
+    call->cross_origin = http_origin_allowed(rq->origin, call->c->set->allowed_origins);
+    return call->cross_origin;
+}
+
+static void preflight(struct call *call)
+{
+    struct http_answer a = { .status = 204,
+                             .preflight = true,
+                             .request_headers = call->rq->cors_headers };
+
+    answer_call(call, &a);
+}
+
+/* At most so many requests a second, counted from the first of each second. */
+static bool within_rate(struct call *call, struct session *session)
+{
+    if (call->now - session->rate_ms >= 1000 || call->now < session->rate_ms) {
+        session->rate_ms = call->now;
+        session->rate = 0;
+    }
+    session->rate++;
+    session->changed = true;
+    return session->rate <= call->c->set->max_requests_per_second;
+}
+
+static void answer_open(struct call *call, const struct session *session)
+{
+    const struct settings *set = call->c->set;
+    struct buf *payload = &call->c->payload;
+
+    buf_clear(payload);
+    buf_addf(payload,
+             "0{\"sid\":\"%s\",\"upgrades\":[],\"pingInterval\":%lld,\"pingTimeout\":%lld,"
+             "\"maxPayload\":%lld}",
+             session->sid, (long long)set->ping_interval_ms, (long long)set->ping_timeout_ms,
+             (long long)set->max_payload_bytes);
+    core_answer_payload(call, buf_span(payload));
+}
+
+static void open_session(struct call *call)
+{
+    struct core *c = call->c;
+    const struct settings *set = c->set;
+    char address[ADDRESS_MAX];
+
+    if (!span_copy(call->rq->address, address, sizeof address) || address[0] == '\0')
+        memcpy(address, "unknown", sizeof "unknown");
+    if (store_session_count(c->store, "") >= set->max_sessions) {
+        core_answer_error(call, 403, EIO_FORBIDDEN,
+                          "Forbidden: this server has as many sessions as it may have");
+        return;
+    }
+    if (store_session_count(c->store, address) >= set->max_sessions_per_address) {
+        core_answer_error(call, 403, EIO_FORBIDDEN,
+                          "Forbidden: too many sessions from this address");
+        return;
+    }
+    int64_t lost_ms = set->ping_interval_ms + set->ping_timeout_ms;
+    struct session new = {
+        .shim = call->shim,
+        .ping_ms = call->now + set->ping_interval_ms,
+        .due_ms =
+            call->now + (lost_ms < set->connect_timeout_ms ? lost_ms : set->connect_timeout_ms)
+    };
+    memcpy(new.address, address, sizeof address);
+    if (call->cross_origin && !span_copy(call->rq->origin, new.origin, sizeof new.origin)) {
+        core_answer_error(call, 403, EIO_FORBIDDEN, "Forbidden: an origin that is too long");
+        return;
+    }
+    struct session *session = store_session_open(c->store, &new, call->now);
+    if (session == NULL)
+        return;                         /* the turn fails */
+    if (session->due_ms < c->sweep_ms)
+        c->sweep_ms = session->due_ms;
+    answer_open(call, session);
+}
+
+static void take_session(struct call *call, const char *sid)
+{
+    struct session *session = store_session(call->c->store, span_of(sid));
+
+    if (session == NULL)
+        core_answer_error(call, 400, EIO_SID_UNKNOWN, "Session ID unknown");
+    else if (!within_rate(call, session))
+        core_answer_error(call, 429, EIO_FORBIDDEN, "Too many requests: slow down");
+    else if (http_method(call->rq->method) == HTTP_GET)
+        core_poll(call, session);
+    else
+        core_post(call, session);
+}
+
+/* Keep what can stand between spaces. */
+static void read_t(struct call *call)
+{
+    long len = http_query(call->rq->query, "t", call->t, sizeof call->t);
+
+    for (long i = 0; i < len; i++)
+        if (call->t[i] <= ' ' || call->t[i] == 0x7f)
+            len = 0;
+    if (len <= 0)
+        call->t[0] = '\0';
+}
+
+void core_take(struct core *c, struct host *h, const struct request *rq, int64_t now)
+{
+    struct call call = { .c = c, .h = h, .rq = rq, .now = now };
+    char transport[16] = "", sid[ID_LEN + 1] = "", version[8] = "", shim[4] = "";
+
+    c->signaling.now = now;
+    if (!span_is(rq->path, c->set->path)) {
+        struct http_answer a = { .status = 404,
+                                 .type = "text/plain; charset=UTF-8",
+                                 .body = SPAN("Not found\n") };
+        answer_call(&call, &a);
+        return;
+    }
+    bool allowed = origin_allowed(&call);
+    if (http_method(rq->method) == HTTP_OPTIONS && allowed) {
+        preflight(&call);
+        return;
+    }
+    http_query(rq->query, "transport", transport, sizeof transport);
+    http_query(rq->query, "EIO", version, sizeof version);
+    bool known = http_query(rq->query, "sid", sid, sizeof sid) != -1;
+    call.shim = http_query(rq->query, "pollux", shim, sizeof shim) > 0 && strcmp(shim, "1") == 0;
+    read_t(&call);
+    if (!well_formed(&call, transport, known))
+        return;
+    if (!allowed)
+        core_answer_error(&call, 403, EIO_FORBIDDEN,
+                          "Forbidden: pages of this origin may not connect; see allowed_origins");
+    else if (known)
+        take_session(&call, sid);
+    else if (strcmp(version, "4") != 0)
+        core_answer_error(&call, 400, EIO_BAD_VERSION, "Unsupported protocol version");
+    else
+        open_session(&call);
+}
+
+/* ---- the turn's other steps */
+
+int64_t core_deadline(const struct core *c)
+{
+    int64_t deadline = park_deadline(c->park);
+
+    if (c->signaling.due_ms < deadline)
+        deadline = c->signaling.due_ms;
+    if (c->sweep_ms < deadline)
+        deadline = c->sweep_ms;
+    return deadline < c->retry_ms ? c->retry_ms : deadline;
+}
+
+void core_gone(struct core *c, int64_t id, int64_t now)
+{
+    struct held h;
+
+    (void)now;
+    while (park_take(c->park, id, &h)) {
+        size_t at = c->out.len;
+        add_answer(c, &h, true, at);    /* nothing: it ends the connection */
+    }
+    struct session *session = store_session_by_id(c->store, id);
+    if (session == NULL || session->holder != c->self)
+        return;
+    session->holder = 0;
+    session->answer = ANSWER_NOOP;      /* should that poll come again */
+    session->changed = true;
+}
+
+void core_news(struct core *c)
+{
+    if (store_news(c->store) == -1)
+        log_line(LOG_WARNING, "P302", "core", NULL,
+                 "cannot look for other processes' messages; it will be tried again");
+}
+
+/* A session whose time has come: over, never joined, or lost. Or it is alive, and looked at
+ * later. */
+static void end_if_over(struct core *c, struct session *session, int64_t now)
+{
+    int64_t lost_ms = session->ping_ms + c->set->ping_timeout_ms;
+    int64_t join_ms =
+        session->socket_count == 0 ? session->opened_ms + c->set->connect_timeout_ms : INT64_MAX;
+
+    if (session->closing) {
+        store_session_end(c->store, session);
+    } else if (now >= lost_ms || now >= join_ms) {
+        signaling_lost(&c->signaling, session);
+        signaling_close(&c->signaling, session);
+    } else {
+        session->due_ms = lost_ms < join_ms ? lost_ms : join_ms;
+    }
+}
+
+static void sweep_sessions(struct core *c, int64_t now)
+{
+    struct session *session;
+    int64_t next_ms = INT64_MAX;
+    int count = 0;
+
+    while (count++ < SWEEP_MOST && (session = store_session_due(c->store, now, &next_ms)) != NULL) {
+        end_if_over(c, session, now);
+        store_session_due_done(c->store, session);
+    }
+    c->sweep_ms = next_ms < now + SWEEP_MS ? next_ms : now + SWEEP_MS;
+    if (c->sweep_ms < now + SWEEP_LEAST_MS)
+        c->sweep_ms = now + SWEEP_LEAST_MS;
+}
+
+/* Held polls that are due are looked at: most get a ping. What has nothing to hear yet is held
+ * on. */
+static void touch_due(struct core *c, int64_t now)
+{
+    int64_t id;
+
+    while (park_due(c->park, now, &id)) {
+        struct session *session = store_session_by_id(c->store, id);
+        if (session != NULL)
+            core_fill(c, session, now);
+        if (store_failed(c->store))
+            return;
+        if (session == NULL)
+            core_answer_held(c, id, "", SPAN("6"));
+        if (park_has(c->park, id))
+            park_put_off(c->park, id,
+                         core_hold_until(c, session) > now ? core_hold_until(c, session)
+                                                           : now + SWEEP_MS);
+    }
+}
+
+void core_time(struct core *c, int64_t now)
+{
+    c->signaling.now = now;
+    if (now >= c->sweep_ms)
+        sweep_sessions(c, now);
+    if (now >= c->signaling.due_ms)
+        signaling_time(&c->signaling);
+    touch_due(c, now);
+}
+
+void core_wake(struct core *c, int64_t now)
+{
+    int64_t id;
+
+    while (store_touched(c->store, &id)) {
+        if (!park_has(c->park, id))
+            continue;
+        struct session *session = store_session_by_id(c->store, id);
+        if (session != NULL)
+            core_fill(c, session, now);
+        else if (!store_failed(c->store))
+            core_answer_held(c, id, "", SPAN("6"));
+    }
+}
+
+static void forget_turn(struct core *c)
+{
+    buf_clear(&c->out);
+    c->answer_count = c->fresh_count = 0;
+    c->no_memory = false;
+}
+
+int core_commit(struct core *c)
+{
+    if (c->no_memory || !buf_ok(&c->out) || !buf_ok(&c->payload) || store_commit(c->store) == -1)
+        return -1;
+    if (c->failing)
+        log_line(LOG_INFO, "P304", "store", NULL, "it works again");
+    c->failing = false;
+    c->retry_ms = 0;
+    return 0;
+}
+
+static void answer_unavailable(struct core *c, struct host *h, struct conn conn, bool parked)
+{
+    buf_clear(&c->out);
+    write_error(&c->out, 503, EIO_FORBIDDEN,
+                "Service unavailable: the store cannot be written; nothing was stored",
+                (struct span){ NULL, 0 });
+    host_answer(h, conn, parked, buf_span(&c->out));
+}
+
+void core_fail_turn(struct core *c, struct host *h)
+{
+    struct held held;
+
+    if (!c->failing)
+        log_line(LOG_ERROR, "P303", "store", NULL, "%s",
+                 store_failed(c->store)
+                     ? store_why(c->store)
+                     : "cannot make an answer: out of memory; give the machine more");
+    c->failing = true;
+    c->retry_ms = c->signaling.now + RETRY_MS;
+    store_rollback(c->store);
+    for (size_t i = 0; i < c->answer_count; i++)
+        if (c->answers[i].parked && park_add(c->park, &c->answers[i].held))
+            continue;
+        else
+            answer_unavailable(c, h, c->answers[i].held.conn, c->answers[i].parked);
+    for (size_t i = 0; i < c->fresh_count; i++)
+        while (park_take(c->park, c->fresh[i].session, &held))
+            answer_unavailable(c, h, held.conn, true);
+    forget_turn(c);
+}
+
+void core_send(struct core *c, struct host *h)
+{
+    for (size_t i = 0; i < c->answer_count; i++) {
+        const struct answer *a = &c->answers[i];
+        host_answer(h, a->held.conn, a->parked, (struct span){ c->out.data + a->at, a->len });
+    }
+    forget_turn(c);
+}
+
+bool core_rings(struct core *c)
+{
+    return store_rings(c->store);
+}
+
+void core_tidy(struct core *c, int64_t now)
+{
+    if (now < c->tidy_ms)
+        return;
+    bool more = store_tidy(c->store, now);
+    c->tidy_ms = now + (more ? SWEEP_LEAST_MS : TIDY_MS);
+}
+
+void core_dismiss(struct core *c, int64_t now)
+{
+    int64_t id;
+
+    (void)now;
+    while (park_any(c->park, &id)) {
+        struct session *session = store_session_by_id(c->store, id);
+        if (session != NULL && session->holder == c->self) {
+            session->holder = 0;
+            session->answer = ANSWER_NOOP;
+            session->changed = true;
+        }
+        core_answer_held(c, id, session != NULL ? session->origin : "", SPAN("6"));
+    }
+}

@@ -1,0 +1,248 @@
+/* core_poll.c - polls: which are held, which are retries, and the packets that each is answered.
+ *
+ * What an answer carried counts as sent; it arrived when the session's next poll comes. A poll
+ * that comes again with the same t has its answer made again from what was noted, on whichever
+ * process. */
+#include <errno.h>
+#include <signal.h>
+
+#include "core_turn.h"
+#include "eio.h"
+
+/* in one answer: some clients drop the connection at more */
+#define PACKETS_MAX 16
+#define MARKER "pollux"                 /* our event whose argument clients keep as their offset */
+
+/* ---- making an answer */
+
+/* What is being packed for one answer. */
+struct packing {
+    struct core *c;
+    struct session *session;
+    size_t packets;
+    int64_t last;                       /* the last delivery in it; 0: none */
+    struct { const struct socket *socket; int64_t last; } marked[PACKETS_MAX];
+    size_t marked_count;                /* recoverable sockets with events in it */
+};
+
+static bool is_event(const struct owed *o)
+{
+    return o->type == SIO_EVENT || o->type == SIO_BINARY_EVENT;
+}
+
+/* The place of O's socket among those that get a marker; marked_count when it is not there. */
+static size_t mark_of(const struct packing *p, const struct owed *o)
+{
+    size_t i = 0;
+
+    while (i < p->marked_count && p->marked[i].socket->id != o->socket->id)
+        i++;
+    return i;
+}
+
+/* Does O fit, with the markers that the answer then needs? The first always does. */
+static bool fits(const struct packing *p, const struct owed *o)
+{
+    size_t need = p->packets + p->marked_count + 1 + o->attachments;
+
+    if (is_event(o) && o->socket->private[0] != '\0' && mark_of(p, o) == p->marked_count)
+        need++;
+    return p->last == 0
+           || (need <= PACKETS_MAX
+               && p->c->payload.len + o->body.len + o->attached.len
+                      <= (size_t)p->c->set->max_payload_bytes);
+}
+
+static void begin_packet(struct buf *payload, const struct owed *o)
+{
+    if (payload->len != 0)
+        buf_add_char(payload, EIO_SEPARATOR);
+    buf_add_char(payload, '4');
+    sio_begin(payload, o->type, o->attachments, span_of(o->socket->nsp), o->ack_id);
+}
+
+/* The reply to CONNECT is made up here: it holds a secret that the log need not hold. */
+static void add_greeting(struct buf *payload, const struct session *session, const struct socket *k)
+{
+    buf_addf(payload, "{\"sid\":\"%s\"", k->public);
+    if (k->private[0] != '\0')
+        buf_addf(payload, ",\"pid\":\"%s\"", k->private);
+    if (session->shim)
+        buf_addf(payload, ",\"n\":%lld", (long long)k->heard);
+    buf_add_char(payload, '}');
+}
+
+static void add_attachments(struct buf *payload, struct span attached)
+{
+    while (attached.len != 0) {
+        const char *from = attached.p + 1, *end = attached.p + attached.len;
+        const char *next = memchr(from, EIO_SEPARATOR, (size_t)(end - from));
+        if (next == NULL)
+            next = end;
+        eio_add(payload, EIO_BINARY, (struct span){ from, (size_t)(next - from) });
+        attached = (struct span){ next, (size_t)(end - next) };
+    }
+}
+
+static void add_owed(struct packing *p, const struct owed *o)
+{
+    struct buf *payload = &p->c->payload;
+
+    begin_packet(payload, o);
+    if (o->type == SIO_CONNECT)
+        add_greeting(payload, p->session, o->socket);
+    else
+        buf_add_span(payload, o->body);
+    add_attachments(payload, o->attached);
+    p->packets += 1 + o->attachments;
+    p->last = o->id;
+    if (!is_event(o) || o->socket->private[0] == '\0')
+        return;
+    size_t i = mark_of(p, o);
+    if (i == p->marked_count)
+        p->marked[p->marked_count++].socket = o->socket;
+    p->marked[i].last = o->id;
+}
+
+static void add_markers(struct packing *p)
+{
+    for (size_t i = 0; i < p->marked_count; i++) {
+        struct owed marker = { .type = SIO_EVENT, .socket = p->marked[i].socket };
+        begin_packet(&p->c->payload, &marker);
+        buf_addf(&p->c->payload, "[\"" MARKER "\",\"%lld\"]", (long long)p->marked[i].last);
+    }
+}
+
+/* Append what SESSION is owed to c->payload, or AGAIN what its last answer held. Returns the
+ * last delivery; 0: none. */
+static int64_t pack_owed(struct core *c, struct session *session, bool again)
+{
+    struct packing p = { .c = c, .session = session, .packets = c->payload.len != 0 };
+    struct owed o;
+
+    store_owed(c->store, session, again, PACKETS_MAX);
+    while (store_owed_next(c->store, &o) && fits(&p, &o))
+        add_owed(&p, &o);
+    store_owed_done(c->store);
+    add_markers(&p);
+    return p.last;
+}
+
+/* Put the answer to SESSION's poll into c->payload. False: it has nothing to hear. */
+static bool compose(struct core *c, struct session *session, int64_t now)
+{
+    buf_clear(&c->payload);
+    session->answer = 0;
+    if (session->closing) {
+        eio_add(&c->payload, EIO_CLOSE, (struct span){ NULL, 0 });
+        session->answer = ANSWER_CLOSE;
+        return true;
+    }
+    if (!session->pinged && session->ping_ms <= now) {
+        eio_add(&c->payload, EIO_PING, (struct span){ NULL, 0 });
+        session->pinged = true;
+        session->answer |= ANSWER_PING;
+    }
+    int64_t last = pack_owed(c, session, false);
+    if (last != 0) {
+        store_sent(c->store, session, last, now);
+        session->answer |= ANSWER_EVENTS;
+    }
+    if (session->answer == 0 && session->nudge) {
+        eio_add(&c->payload, EIO_NOOP, (struct span){ NULL, 0 });
+        session->answer = ANSWER_NOOP;
+    }
+    return session->answer != 0;
+}
+
+/* Make the last answer again. */
+static void compose_again(struct core *c, struct session *session)
+{
+    buf_clear(&c->payload);
+    if (session->answer & ANSWER_CLOSE)
+        eio_add(&c->payload, EIO_CLOSE, (struct span){ NULL, 0 });
+    if (session->answer & ANSWER_PING)
+        eio_add(&c->payload, EIO_PING, (struct span){ NULL, 0 });
+    if (session->answer & ANSWER_EVENTS)
+        pack_owed(c, session, true);
+    if (c->payload.len == 0)
+        eio_add(&c->payload, EIO_NOOP, (struct span){ NULL, 0 });
+}
+
+/* ---- held polls */
+
+void core_fill(struct core *c, struct session *session, int64_t now)
+{
+    int64_t answer = session->answer;
+
+    if (!park_has(c->park, session->id) || store_failed(c->store))
+        return;
+    if (session->holder != c->self) {   /* the poll came again elsewhere, and is answered there */
+        core_answer_held(c, session->id, session->origin, SPAN("6"));
+        return;
+    }
+    if (!compose(c, session, now)) {
+        session->answer = answer;
+        return;
+    }
+    session->holder = 0;
+    session->nudge = false;
+    session->changed = true;
+    core_answer_held(c, session->id, session->origin, buf_span(&c->payload));
+}
+
+/* Does a living process hold SESSION's poll? One that died took its polls with it. */
+static bool is_held(const struct core *c, const struct session *session)
+{
+    if (session->holder == 0)
+        return false;
+    if (session->holder == c->self)
+        return park_has(c->park, session->id);
+    return kill((pid_t)session->holder, 0) == 0 || errno != ESRCH;
+}
+
+/* The same poll once more: the same answer, or it waits beside, or instead of, the first. */
+static void poll_again(struct call *call, struct session *session)
+{
+    struct core *c = call->c;
+
+    if (session->holder == 0) {
+        compose_again(c, session);
+        core_answer_payload(call, buf_span(&c->payload));
+        return;
+    }
+    /* another process that held it answers its own with a noop when it next looks */
+    session->holder = c->self;
+    session->changed = true;
+    core_hold(call, session);
+}
+
+void core_poll(struct call *call, struct session *session)
+{
+    struct core *c = call->c;
+
+    if (call->t[0] != '\0' && strcmp(call->t, session->poll_t) == 0) {
+        poll_again(call, session);
+        return;
+    }
+    if (session->answer & ANSWER_CLOSE) {
+        core_answer_error(call, 400, EIO_SID_UNKNOWN, "Session ID unknown");
+        return;
+    }
+    if (!session->closing && is_held(c, session)) {
+        signaling_lost(&c->signaling, session);
+        signaling_close(&c->signaling, session);
+        core_answer_error(call, 400, EIO_BAD_REQUEST,
+                          "Bad request: another poll of this session is waiting");
+        return;
+    }
+    if (session->answer & ANSWER_EVENTS)
+        store_arrived(c->store, session, call->now);
+    memcpy(session->poll_t, call->t, sizeof session->poll_t);
+    session->poll++;
+    session->polled_ms = call->now;
+    session->holder = c->self;
+    session->answer = 0;
+    session->changed = true;
+    core_hold(call, session);
+}

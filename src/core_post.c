@@ -1,0 +1,378 @@
+/* core_post.c - POSTs: what each packet in them does, in order, to the last. All of a POST is
+ * applied, or none. */
+#include "core_turn.h"
+#include "eio.h"
+#include "json.h"
+#include "log.h"
+
+/* A POST on its way through. */
+struct post {
+    struct call *call;
+    struct session *session;
+    const char *wrong;          /* what the client did wrong: the session is closed */
+    bool over;                  /* the client closed the session */
+};
+
+/* ---- connecting */
+
+/* Owe SOCKET a packet of TYPE with BODY. */
+static void owe(struct post *p, const struct socket *socket, enum sio_type type, struct span body)
+{
+    struct core *c = p->call->c;
+    struct member to = member_of(p->session, socket);
+    struct message m = { .type = type, .body = body, .recipients = 1 };
+
+    store_deliver(c->store, store_message(c->store, &m, p->call->now), body.len, &to);
+}
+
+/* Tell the client that its CONNECT to NSP is refused, through a socket that has gone before it
+ * came. */
+static void refuse_connect(struct post *p, struct span nsp, const char *message)
+{
+    struct store *store = p->call->c->store;
+    struct buf body = BUF_EMPTY;
+    struct socket *k = store_socket_open(store, p->session, nsp, false, p->call->now);
+
+    if (k == NULL)
+        return;
+    buf_add_text(&body, "{\"message\":");
+    json_string_encode(&body, span_of(message));
+    buf_add_char(&body, '}');
+    store_socket_gone(store, k->id, true, p->call->now);
+    owe(p, k, SIO_CONNECT_ERROR, buf_span(&body));
+    buf_release(&body);
+}
+
+/* Is NSP "/" or among the configured ones, a list separated by spaces or commas? */
+static bool namespace_exists(const struct settings *set, struct span nsp)
+{
+    if (span_is(nsp, "/"))
+        return true;
+    for (const char *at = set->namespaces; *at != '\0';) {
+        size_t len = strcspn(at, " ,\t\n");
+        if (span_equals(nsp, (struct span){ at, len }))
+            return true;
+        at += len;
+        at += strspn(at, " ,\t\n");
+    }
+    return false;
+}
+
+/* FROM is about to leave its old session, which the client has given up. */
+static void leave_old_session(struct post *p, const struct socket *from)
+{
+    struct core *c = p->call->c;
+    struct session *old = from->session != 0 ? store_session_by_id(c->store, from->session) : NULL;
+    size_t live = 0;
+
+    for (size_t i = 0; old != NULL && i < old->socket_count; i++)
+        live += old->sockets[i].gone_ms == 0 && old->sockets[i].id != from->id;
+    if (old != NULL && live == 0)
+        signaling_close(&c->signaling, old);
+}
+
+/* The socket that the client's pid and offset recover; NULL: none, it gets a fresh one. */
+static struct socket *recover(struct post *p, const struct sio_packet *packet)
+{
+    struct core *c = p->call->c;
+    struct span value;
+    struct socket from;
+    char pid[ID_LEN + 1], text[24];
+    int64_t offset = 0;
+
+    if (c->set->recovery_window_ms == 0 || packet->data.len == 0
+        || !json_member(packet->data, "pid", &value)
+        || json_string_decode(value, pid, sizeof pid) != ID_LEN
+        || !store_socket_by_private(c->store, span_of(pid), &from)
+        || !span_is(packet->nsp, from.nsp))
+        return NULL;
+    if (!json_member(packet->data, "offset", &value)
+        || json_string_decode(value, text, sizeof text) < 0 || !span_int(span_of(text), &offset))
+        offset = 0; /* not ours: go by what is known to have arrived */
+    leave_old_session(p, &from);
+    return store_socket_recover(c->store, p->session, &from, offset, p->call->now);
+}
+
+static void connect_packet(struct post *p, const struct sio_packet *packet)
+{
+    struct core *c = p->call->c;
+
+    if (store_socket(p->session, packet->nsp) != NULL) {
+        p->wrong = "a second CONNECT to the same namespace";
+        return;
+    }
+    if (!namespace_exists(c->set, packet->nsp)) {
+        refuse_connect(p, packet->nsp, "Invalid namespace");
+        return;
+    }
+    struct socket *k = recover(p, packet);
+    if (k == NULL)
+        k = store_socket_open(c->store, p->session, packet->nsp, c->set->recovery_window_ms != 0,
+                              p->call->now);
+    if (k != NULL)
+        owe(p, k, SIO_CONNECT, (struct span){ NULL, 0 });
+}
+
+/* ---- events */
+
+/* Has the server disconnected a socket in NSP that the client may not know of yet? */
+static bool was_disconnected(const struct session *session, struct span nsp)
+{
+    for (size_t i = 0; i < session->socket_count; i++)
+        if (session->sockets[i].gone_ms != 0 && span_is(nsp, session->sockets[i].nsp))
+            return true;
+    return false;
+}
+
+/* An event is complete, its attachments included. */
+static void event_packet(struct post *p, const struct sio_packet *packet, struct span attached)
+{
+    struct core *c = p->call->c;
+    struct socket *k = store_socket(p->session, packet->nsp);
+
+    if (k == NULL) {
+        if (!was_disconnected(p->session, packet->nsp))
+            p->wrong = "an event before CONNECT";
+        return;
+    }
+    if (packet->type == SIO_ACK || packet->type == SIO_BINARY_ACK)
+        return;                         /* the server asks for none, so it answers nothing */
+    if (p->session->shim) {
+        k->heard++;
+        k->changed = true;
+    }
+    signaling_event(&c->signaling, p->session, k, packet, attached);
+}
+
+static void disconnect_packet(struct post *p, const struct sio_packet *packet)
+{
+    struct socket *k = store_socket(p->session, packet->nsp);
+
+    if (k != NULL)
+        signaling_left(&p->call->c->signaling, k);
+    else if (!was_disconnected(p->session, packet->nsp))
+        p->wrong = "a DISCONNECT before CONNECT";
+}
+
+/* A whole Socket.IO packet, but for attachments that have yet to come. */
+static void message_packet(struct post *p, struct span text)
+{
+    struct sio_packet packet;
+    enum sio_status status =
+        p->session->partial.len != 0 ? SIO_BAD_ATTACHMENTS : sio_parse(text, &packet);
+
+    if (status != SIO_OK) {
+        p->wrong = p->session->partial.len != 0
+                       ? "text before all attachments of a binary event have come"
+                       : sio_strerror(status);
+        return;
+    }
+    if (packet.attachments != 0) {
+        buf_add_span(&p->session->partial, text);
+        p->session->changed = true;
+        return;
+    }
+    if (packet.type == SIO_CONNECT)
+        connect_packet(p, &packet);
+    else if (packet.type == SIO_DISCONNECT)
+        disconnect_packet(p, &packet);
+    else
+        event_packet(p, &packet, (struct span){ NULL, 0 });
+}
+
+static size_t count_separators(struct span s)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < s.len; i++)
+        count += s.p[i] == EIO_SEPARATOR;
+    return count;
+}
+
+/* An attachment: kept behind the event's text and those before it; the last completes the event. */
+static void binary_packet(struct post *p, struct span base64)
+{
+    struct buf *partial = &p->session->partial;
+    struct sio_packet packet;
+
+    if (partial->len == 0) {
+        p->wrong = "an attachment that no binary event announced";
+        return;
+    }
+    buf_add_char(partial, EIO_SEPARATOR);
+    buf_add_span(partial, base64);
+    p->session->changed = true;
+    if (!buf_ok(partial)) {
+        p->call->c->no_memory = true;
+        return;
+    }
+    if (partial->len > 2 * (size_t)p->call->c->set->max_payload_bytes) {
+        p->wrong = "a binary event larger than max_payload_bytes";
+        return;
+    }
+    struct span whole = buf_span(partial);
+    size_t text_len = (size_t)((const char *)memchr(whole.p, EIO_SEPARATOR, whole.len) - whole.p);
+    struct span attached = { whole.p + text_len, whole.len - text_len };
+    if (sio_parse((struct span){ whole.p, text_len }, &packet) != SIO_OK
+        || count_separators(attached) < packet.attachments)
+        /* it has been parsed before, so it is that there are more to come */
+        return;
+    /* the session may be read again meanwhile: its own copy goes first */
+    struct buf event = *partial;
+    buf_init(partial);
+    event_packet(p, &packet, attached);
+    buf_release(&event);
+}
+
+/* ---- Engine.IO packets */
+
+static void pong_packet(struct post *p)
+{
+    p->session->ping_ms = p->call->now + p->call->c->set->ping_interval_ms;
+    p->session->pinged = false;
+    p->session->changed = true;
+}
+
+/* The client closes the session: orderly if its sockets left before, else it may come back. */
+static void close_packet(struct post *p)
+{
+    struct core *c = p->call->c;
+
+    core_answer_held(c, p->session->id, p->session->origin, SPAN("6"));
+    store_touch(c->store, p->session->id, p->session->holder);
+    signaling_lost(&c->signaling, p->session);
+    store_session_end(c->store, p->session);
+    p->over = true;
+}
+
+static void apply(struct post *p, const struct eio_packet *packet)
+{
+    switch (packet->type) {
+    case EIO_MESSAGE:
+        message_packet(p, packet->data);
+        break;
+    case EIO_BINARY:
+        binary_packet(p, packet->data);
+        break;
+    case EIO_PONG:
+        pong_packet(p);
+        break;
+    case EIO_CLOSE:
+        close_packet(p);
+        break;
+    case EIO_PING:
+        p->wrong = "a ping from a client";
+        break;
+    case EIO_OPEN:
+    case EIO_UPGRADE:
+    case EIO_NOOP:
+        break;                          /* nothing to do on this transport */
+    }
+}
+
+/* Close the session over what the client did wrong, and say what it was. */
+static void reject(struct post *p)
+{
+    struct core *c = p->call->c;
+    char message[160] = "Bad request: ";
+
+    strncat(message, p->wrong, sizeof message - strlen(message) - 1);
+    log_line(LOG_INFO, "P301", "core",
+             p->session->socket_count != 0 ? p->session->sockets[0].public : NULL,
+             "a client broke the protocol: %s; its session is closed", p->wrong);
+    if (!p->over) {
+        signaling_lost(&c->signaling, p->session);
+        signaling_close(&c->signaling, p->session);
+    }
+    core_answer_error(p->call, 400, EIO_BAD_REQUEST, message);
+}
+
+/* ---- the POST itself */
+
+/* Is T among the last POSTs of SESSION? */
+static bool was_applied(const struct session *session, const char *t)
+{
+    size_t len = strlen(t);
+    const char *at = session->post_t;
+
+    while (len != 0 && (at = strstr(at, t)) != NULL) {
+        if ((at == session->post_t || at[-1] == ' ') && (at[len] == ' ' || at[len] == '\0'))
+            return true;
+        at += len;
+    }
+    return false;
+}
+
+/* Remember T, the newest first, and forget the oldest. */
+static void remember_t(struct session *session, const char *t)
+{
+    char old[sizeof session->post_t];
+    size_t len = strlen(t), keep = 0, count = 1;
+
+    if (len == 0)
+        return;
+    memcpy(old, session->post_t, sizeof old);
+    while (old[keep] != '\0' && (old[keep] != ' ' || ++count < POST_TS))
+        keep++;
+    old[keep] = '\0';
+    memcpy(session->post_t, t, len);
+    session->post_t[len] = keep != 0 ? ' ' : '\0';
+    memcpy(session->post_t + len + (keep != 0), old, keep + 1);
+    session->changed = true;
+}
+
+/* Refusals that leave the session as it is. False: the call was answered. */
+static bool admissible(struct call *call, struct session *session)
+{
+    const struct settings *set = call->c->set;
+
+    if (call->rq->body_too_long || call->rq->body.len > (size_t)set->max_payload_bytes) {
+        core_answer_error(call, 413, EIO_BAD_REQUEST,
+                          "Payload too large: see maxPayload of the handshake");
+        return false;
+    }
+    if (eio_count(call->rq->body) > (size_t)set->max_packets_per_payload) {
+        core_answer_error(call, 413, EIO_BAD_REQUEST, "Too many packets in one payload");
+        return false;
+    }
+    for (size_t i = 0; i < session->socket_count; i++)
+        if (!store_has_room(call->c->store, session->sockets[i].id, 0)) {
+            core_answer_error(call, 429, EIO_FORBIDDEN,
+                              "Too much is waiting for this client: poll first");
+            return false;
+        }
+    return true;
+}
+
+void core_post(struct call *call, struct session *session)
+{
+    struct post p = { .call = call, .session = session };
+    struct span rest = call->rq->body;
+    struct eio_packet packet;
+    enum eio_status status = EIO_END;
+    bool first = true;
+
+    if (session->closing) {
+        core_answer_error(call, 400, EIO_SID_UNKNOWN, "Session ID unknown");
+        return;
+    }
+    if (was_applied(session, call->t)) {
+        core_answer_ok(call);
+        return;
+    }
+    if (!admissible(call, session))
+        return;
+    if (span_starts(call->rq->content_type, "application/octet-stream"))
+        p.wrong = "binary bodies are not part of protocol version 4";
+    while (p.wrong == NULL && !p.over && (status = eio_next(&rest, &first, &packet)) == EIO_OK)
+        apply(&p, &packet);
+    if (p.wrong == NULL && status != EIO_OK && status != EIO_END)
+        p.wrong = eio_strerror(status);
+    if (p.wrong != NULL) {
+        reject(&p);
+        return;
+    }
+    if (!p.over)
+        remember_t(session, call->t);
+    core_answer_ok(call);
+}

@@ -1,0 +1,84 @@
+/* core_turn.h - what the files of the core share, and nobody else sees.
+ *
+ * core.c        the turn: taking requests, waking, committing, sending
+ * core_poll.c   what a poll is answered
+ * core_post.c   what a POST's packets do
+ */
+#ifndef POLLUX_CORE_TURN_H
+#define POLLUX_CORE_TURN_H
+
+#include "core.h"
+#include "http.h"
+#include "park.h"
+#include "signaling.h"
+
+/* An answer that leaves after the commit. */
+struct answer {
+    /* whom it is for; of a request that was not held only held.conn counts */
+    struct held held;
+    bool parked;                /* it was held: in a turn that fails it is held on */
+    size_t at, len;             /* its place in core.out */
+};
+
+struct core {
+    struct store *store;
+    const struct settings *set;
+    struct signaling signaling;
+    struct park *park;
+    int64_t self;               /* this process, as sessions' holder */
+    int64_t sweep_ms;           /* look for sessions that are due no later than then */
+    int64_t tidy_ms;            /* look for what is too old no later than then */
+    int64_t retry_ms;           /* after a turn that failed: nothing is due before */
+    struct buf out;             /* the turn's answers, one behind the other */
+    struct answer *answers;
+    size_t answer_count, answer_cap;
+    struct held *fresh;         /* polls held since the turn began */
+    size_t fresh_count, fresh_cap;
+    struct buf payload;         /* scratch: the packets of one answer */
+    bool failing;               /* the last turn failed: say so once */
+    bool no_memory;             /* for an answer: the turn fails */
+};
+
+/* One request on its way through. */
+struct call {
+    struct core *c;
+    struct host *h;
+    const struct request *rq;
+    int64_t now;
+    bool cross_origin;          /* from another site that is allowed: tell the browser so */
+    char t[T_MAX + 1];          /* empty: none, or one that is too long to remember */
+    bool shim;
+};
+
+/* The request's answer: an Engine.IO payload; or `ok`; or an error with its code and sentence. */
+void core_answer_payload(struct call *call, struct span payload);
+void core_answer_ok(struct call *call);
+
+enum eio_error {
+    EIO_TRANSPORT_UNKNOWN,
+    EIO_SID_UNKNOWN,
+    EIO_BAD_METHOD,
+    EIO_BAD_REQUEST,
+    EIO_FORBIDDEN,
+    EIO_BAD_VERSION
+};
+void core_answer_error(struct call *call, int status, enum eio_error code, const char *message);
+
+/* Answer all polls held here for SESSION, whose page is of ORIGIN if of another site's, with
+ * PAYLOAD. */
+void core_answer_held(struct core *c, int64_t session, const char *origin, struct span payload);
+
+/* Hold the call's connection as a poll of SESSION. */
+void core_hold(struct call *call, const struct session *session);
+
+/* When the poll of SESSION is to be answered at the latest. */
+int64_t core_hold_until(const struct core *c, const struct session *session);
+
+/* core_poll.c: a poll came; a held poll may have something to hear. */
+void core_poll(struct call *call, struct session *session);
+void core_fill(struct core *c, struct session *session, int64_t now);
+
+/* core_post.c: a POST came. */
+void core_post(struct call *call, struct session *session);
+
+#endif

@@ -1,0 +1,55 @@
+/* loop.c - the turn: all requests that arrived while the last turn ran, in one transaction. The
+ * busier, the cheaper. */
+#include "loop.h"
+
+/* Make the turn last and send its answers; or answer that nothing came of it. */
+static void end_turn(struct host *h, struct core *c, struct bell *b)
+{
+    if (core_commit(c) == -1)
+        core_fail_turn(c, h);
+    core_send(c, h);                    /* bytes leave only here */
+    if (core_rings(c))
+        bell_ring(b);                   /* other processes look */
+}
+
+static void turn(struct host *h, struct core *c, struct bell *b, int64_t now, bool rang)
+{
+    struct request rq;
+    int64_t gone;
+
+    while (host_gone(h, &gone))
+        core_gone(c, gone, now);
+    while (host_next(h, &rq))
+        core_take(c, h, &rq, now);      /* parse, session, rules, store; polls are held */
+    if (rang)
+        core_news(c);                   /* what other processes stored */
+    core_time(c, now);                  /* heartbeats, sessions and windows that are over */
+    core_wake(c, now);                  /* whoever has something to hear gets its poll filled */
+    end_turn(h, c, b);                  /* one transaction a turn */
+}
+
+/* The last turn: held polls are answered, so that their clients ask again elsewhere or later. */
+static void farewell(struct host *h, struct core *c, struct bell *b)
+{
+    struct host_events events;
+    int64_t until = host_now() + 2000;  /* for answers that a web server is slow to take */
+
+    host_stop(h);
+    core_dismiss(c, host_now());
+    end_turn(h, c, b);
+    while (!host_idle(h) && host_now() < until)
+        host_wait(h, until, &events);
+}
+
+void loop_run(struct host *h, struct core *c, struct bell *b)
+{
+    struct host_events events = { false, false };
+
+    while (!events.stop && !host_finished(h)) {
+        /* the only place that sleeps */
+        int64_t now = host_wait(h, core_deadline(c), &events);
+        turn(h, c, b, now, events.bell && bell_heard(b));
+        core_tidy(c, now);
+    }
+    farewell(h, c, b);
+}

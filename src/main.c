@@ -1,0 +1,287 @@
+/* main.c - pollux.fcgi: reads its options and settings, finds out how it was started, and runs
+ * the loop. */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "bell.h"
+#include "core.h"
+#include "host.h"
+#include "log.h"
+#include "loop.h"
+#include "settings.h"
+#include "store.h"
+#include "supervise.h"
+
+#ifndef PACKAGE_VERSION
+#define PACKAGE_VERSION "unknown"
+#endif
+
+#define BACKLOG 4096                    /* a full one makes lighttpd answer 500 */
+
+extern char **environ;
+
+enum how { SERVE_FCGI, SERVE_CGI };
+
+struct options {
+    const char *config;                 /* an INI file, or NULL */
+    const char *socket;                 /* where to listen, or NULL: standard input is the socket */
+    bool check, print;
+};
+
+struct server {
+    struct settings set;
+    enum how how;
+    int listen;                         /* FastCGI's listening descriptor */
+};
+
+static const char usage[] =
+    "Usage: pollux.fcgi [--config FILE] [--socket PATH] [--check-config | --print-config]\n"
+    "\n"
+    "A signaling server for WebRTC pages: Socket.IO over HTTP long-polling, as a FastCGI or CGI "
+    "program.\n"
+    "A web server starts it; started by hand it needs --socket.\n"
+    "\n"
+    "  -c, --config FILE    read settings from FILE (also: POLLUX_CONFIG)\n"
+    "  -s, --socket PATH    listen on the unix socket PATH for FastCGI\n"
+    "      --check-config   say whether the settings are right and the store can be used, and "
+    "exit\n"
+    "      --print-config   print all settings as a configuration file, and exit\n"
+    "  -V, --version        print the version and exit\n"
+    "  -h, --help           print this and exit\n"
+    "\n"
+    "Each setting can also be given in the environment: `capacity` as POLLUX_CAPACITY, and so on.\n"
+    "See pollux.fcgi(8) and pollux.conf(5).\n";
+
+/* ---- options */
+
+static void read_options(int argc, char **argv, struct options *o)
+{
+    enum { CHECK = 256, PRINT };
+    static const struct option known[] = {
+        { "config", required_argument, NULL, 'c' },
+        { "socket", required_argument, NULL, 's' },
+        { "check-config", no_argument, NULL, CHECK },
+        { "print-config", no_argument, NULL, PRINT },
+        { "version", no_argument, NULL, 'V' },
+        { "help", no_argument, NULL, 'h' },
+        { NULL, 0, NULL, 0 },
+    };
+    int c;
+
+    *o = (struct options){ .config = getenv("POLLUX_CONFIG") };
+    while ((c = getopt_long(argc, argv, "c:s:Vh", known, NULL)) != -1)
+        switch (c) {
+        case 'c': o->config = optarg; break;
+        case 's': o->socket = optarg; break;
+        case CHECK: o->check = true; break;
+        case PRINT: o->print = true; break;
+        case 'V': puts("pollux.fcgi " PACKAGE_VERSION); exit(0);
+        case 'h': fputs(usage, stdout); exit(0);
+        default: fputs("Try `pollux.fcgi --help`.\n", stderr); exit(2);
+        }
+    if (optind < argc) {
+        fprintf(stderr, "pollux.fcgi: unexpected argument `%s`\nTry `pollux.fcgi --help`.\n",
+                argv[optind]);
+        exit(2);
+    }
+}
+
+/* ---- how it was started */
+
+static bool is_listening(int fd)
+{
+    int on = 0;
+    socklen_t len = sizeof on;
+
+    return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &on, &len) == 0 && on != 0;
+}
+
+static int explain(struct buf *why, const char *operation, const char *object, const char *advice)
+{
+    buf_addf(why, "cannot %s %s: %s; %s", operation, object, strerror(errno), advice);
+    return -1;
+}
+
+/* Listen on the unix socket PATH. What a dead server left there is removed, a live one's is not. */
+static int open_socket(const char *path, struct buf *why)
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    struct stat st;
+    int fd;
+
+    if (!span_copy(span_of(path), address.sun_path, sizeof address.sun_path)) {
+        buf_addf(why,
+                 "cannot listen on %s: the path is longer than the %zu bytes that a unix socket "
+                 "may have; choose a shorter one",
+                 path, sizeof address.sun_path - 1);
+        return -1;
+    }
+    if ((fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)) == -1)
+        return explain(why, "create the socket", path, "see what limits there are");
+    if (lstat(path, &st) == 0) {
+        if (!S_ISSOCK(st.st_mode)
+            || connect(fd, (struct sockaddr *)&address, sizeof address) == 0) {
+            buf_addf(why, "cannot listen on %s: %s; choose another path", path,
+                     S_ISSOCK(st.st_mode) ? "another server does" : "it is no socket");
+            close(fd);
+            return -1;
+        }
+        unlink(path);
+    }
+    if (bind(fd, (struct sockaddr *)&address, sizeof address) == -1 || listen(fd, BACKLOG) == -1) {
+        explain(why, "listen on", path, "see that its directory exists and may be written to");
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+static int find_host(struct server *server, const struct options *o, struct buf *why)
+{
+    server->how = SERVE_FCGI;
+    server->listen = STDIN_FILENO;
+    if (o->socket != NULL)
+        return (server->listen = open_socket(o->socket, why)) == -1 ? -1 : 0;
+    if (is_listening(STDIN_FILENO))
+        return 0;
+    if (getenv("GATEWAY_INTERFACE") != NULL || getenv("REQUEST_METHOD") != NULL) {
+        server->how = SERVE_CGI;
+        return 0;
+    }
+    buf_add_text(why, "cannot serve: started neither by a web server (no FastCGI socket on "
+                      "standard input, no CGI variables) nor "
+                      "with --socket PATH; let a web server start it, or give it a socket");
+    return -1;
+}
+
+/* A held poll takes a descriptor. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+/* ---- serving */
+
+/* Open everything, serve until told to stop. Returns the exit status. */
+static int serve(void *arg)
+{
+    struct server *server = arg;
+    const struct settings *set = &server->set;
+    struct buf why = BUF_EMPTY;
+    struct bell bell = { -1, -1 };
+    struct store *store = NULL;
+    struct host *host = NULL;
+    struct core *core = NULL;
+    int status = 1, opened = -1;
+
+    if (store_open(&store, set, &why) == -1 || bell_open(&bell, set->store, &why) == -1)
+        goto out;
+    opened = server->how == SERVE_CGI
+                 ? host_open_cgi(&host, (size_t)set->max_payload_bytes, &why)
+                 : host_open_fcgi(&host, server->listen, (size_t)set->max_payload_bytes, &why);
+    if (opened == -1)
+        goto out;
+    if (bell.watch != -1 && host_watch(host, bell.watch) == -1) {
+        explain(&why, "watch the bell in", set->store, "see what limits there are");
+        goto out;
+    }
+    if ((core = core_new(store, set)) == NULL) {
+        buf_add_text(&why, "cannot serve: out of memory; give the machine more");
+        goto out;
+    }
+    loop_run(host, core, &bell);
+    status = 0;
+
+out:
+    if (status != 0)
+        log_line(LOG_ERROR, "P001", "main", NULL, "%s", buf_text(&why));
+    core_free(core);
+    host_close(host);
+    bell_release(&bell);
+    store_close(store);
+    buf_release(&why);
+    return status;
+}
+
+/* --check-config: the settings were read; can the store be used? */
+static int check(const struct settings *set, struct buf *why)
+{
+    if (store_probe(set, why) == -1)
+        return 1;
+    puts("The settings are right, and the store can be used.");
+    return fflush(stdout) == 0 ? 0 : 1;
+}
+
+/* Create or upgrade the store before there are workers that would all try, and all say the same
+ * if it cannot be done. */
+static int prepare_store(const struct settings *set, struct buf *why)
+{
+    struct store *store = NULL;
+    int code = store_open(&store, set, why);
+
+    store_close(store);
+    return code;
+}
+
+static int print(const struct settings *set)
+{
+    struct buf text = BUF_EMPTY;
+
+    settings_print(set, &text);
+    fputs(buf_text(&text), stdout);
+    buf_release(&text);
+    return fflush(stdout) == 0 ? 0 : 1;
+}
+
+static int run(struct server *server, const struct options *o, struct buf *why)
+{
+    if (o->print)
+        return print(&server->set);
+    if (o->check)
+        return check(&server->set, why);
+    if (find_host(server, o, why) == -1)
+        return 1;
+    raise_descriptor_limit();
+    if (server->how == SERVE_FCGI && server->set.processes > 1)
+        return prepare_store(&server->set, why) == -1
+                   ? 1
+                   : supervise((int)server->set.processes, serve, server);
+    return serve(server);
+}
+
+int main(int argc, char **argv)
+{
+    struct server server = { .listen = -1 };
+    struct options options;
+    struct buf why = BUF_EMPTY;
+    int status = 1;
+
+    read_options(argc, argv, &options);
+    signal(SIGPIPE, SIG_IGN);
+    umask(077);
+    if (settings_read(&server.set, options.config, environ, &why) == 0) {
+        log_set_level((enum log_level)server.set.log_level);
+        status = run(&server, &options, &why);
+    }
+    if (why.len != 0)
+        fprintf(stderr, "pollux.fcgi: %s\n", buf_text(&why));
+    if (options.socket != NULL && server.listen != -1)
+        unlink(options.socket);
+    settings_release(&server.set);
+    buf_release(&why);
+    return status;
+}

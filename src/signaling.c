@@ -1,0 +1,844 @@
+/* signaling.c - the rules of the signaling application, one function a rule; the table at the end
+ * names them all.
+ *
+ * What a client says goes to the log as one message and becomes a delivery for each recipient; the
+ * server's own announcements likewise. Payloads are passed on as the bytes they came in.
+ */
+#include "signaling.h"
+
+#include "json.h"
+
+/* how long a session that is over waits for the poll that is told so */
+#define CLOSING_MS 30000
+#define ROLL_CALL_STEP_MS 25            /* how often an open roll call is looked at */
+/* when nothing is known to be due: another process may have died */
+#define SWEEP_MS 1000
+
+/* What is being handled: one event of one client. */
+struct said {
+    struct session *session;
+    struct socket sender;               /* a copy: the session's may move */
+    const struct sio_packet *packet;
+    struct span attached;               /* its attachments as base64, each behind a 0x1e */
+    struct span name;                   /* the event's name as JSON, with its quotes if a string */
+    int64_t seq;                        /* once stored; 0: was not */
+    size_t recipients;
+    const char *error;                  /* a code, when refused; then WHY says more */
+    const char *why;
+};
+
+void signaling_init(struct signaling *g, struct store *store, const struct settings *set)
+{
+    *g = (struct signaling){ .store = store, .set = set };
+}
+
+void signaling_release(struct signaling *g)
+{
+    members_release(&g->members);
+    members_release(&g->seats);
+    buf_release(&g->body);
+}
+
+/* ---- telling */
+
+/* Store MESSAGE and owe it to everyone in TO but EXCEPT (a socket's id, or 0). Returns its seq. */
+static int64_t deliver(struct signaling *g, struct message *message, const struct members *to,
+                       int64_t except)
+{
+    size_t size = message->body.len + message->attached.len;
+
+    message->recipients = 0;
+    for (size_t i = 0; i < to->count; i++)
+        message->recipients += to->list[i].socket != except;
+    int64_t seq = store_message(g->store, message, g->now);
+    for (size_t i = 0; i < to->count; i++)
+        if (to->list[i].socket != except)
+            store_deliver(g->store, seq, size, &to->list[i]);
+    return seq;
+}
+
+/* Begin the server's event NAME in g->body; its arguments follow, each with a comma in front. */
+static void begin_event(struct signaling *g, const char *name)
+{
+    buf_clear(&g->body);
+    buf_add_char(&g->body, '[');
+    json_string_encode(&g->body, span_of(name));
+}
+
+static void add_string(struct signaling *g, struct span text)
+{
+    buf_add_char(&g->body, ',');
+    json_string_encode(&g->body, text);
+}
+
+/* End it, and send it to TO but EXCEPT, as being about CHANNEL. */
+static void announce(struct signaling *g, const char *name, struct span channel,
+                     const struct members *to, int64_t except)
+{
+    buf_add_char(&g->body, ']');
+    struct message m = { .type = SIO_EVENT, .channel = channel, .name = span_of(name),
+                         .body = buf_span(&g->body) };
+    if (to->count != 0)
+        deliver(g, &m, to, except);
+}
+
+/* The event NAME with CHANNEL's name, and ID unless NULL. */
+static void announce_channel(struct signaling *g, const char *name, struct span channel,
+                             const char *id, const struct members *to, int64_t except)
+{
+    begin_event(g, name);
+    add_string(g, channel);
+    if (id != NULL)
+        add_string(g, span_of(id));
+    announce(g, name, channel, to, except);
+}
+
+static struct members only(struct member *m)
+{
+    return (struct members){ m, 1, 1 };
+}
+
+/* A socket as a recipient, wherever it is. */
+static struct member recipient(struct signaling *g, const struct socket *k)
+{
+    const struct session *session =
+        k->session != 0 ? store_session_by_id(g->store, k->session) : NULL;
+
+    if (session != NULL)
+        return member_of(session, k);
+    return (struct member){ .socket = k->id, .away_ms = k->away_ms };
+}
+
+static void refuse(struct said *said, const char *code, const char *why)
+{
+    said->error = code;
+    said->why = why;
+}
+
+/* ---- answering the sender */
+
+static void add_error(struct signaling *g, const struct said *said)
+{
+    buf_add_text(&g->body, "\"code\":");
+    json_string_encode(&g->body, span_of(said->error));
+    buf_add_text(&g->body, ",\"message\":");
+    json_string_encode(&g->body, span_of(said->why));
+}
+
+/* The acknowledgement that the sender asked for. */
+static void acknowledge(struct signaling *g, const struct said *said)
+{
+    struct member to = member_of(said->session, &said->sender);
+
+    buf_clear(&g->body);
+    buf_addf(&g->body, "[{\"seq\":%lld,\"recipients\":%zu", (long long)said->seq, said->recipients);
+    if (said->error != NULL) {
+        buf_add_text(&g->body, ",\"error\":{");
+        add_error(g, said);
+        buf_add_char(&g->body, '}');
+    }
+    buf_add_text(&g->body, "}]");
+    struct message m = { .type = SIO_ACK,
+                         .ack_id = said->packet->ack_id,
+                         .body = buf_span(&g->body) };
+    struct members one = only(&to);
+    deliver(g, &m, &one, 0);
+}
+
+/* Without one, a refusal comes as an event. */
+static void complain(struct signaling *g, const struct said *said)
+{
+    struct member to = member_of(said->session, &said->sender);
+    struct members one = only(&to);
+    struct span rest = said->packet->data, channel = { NULL, 0 };
+
+    if (json_array_next(&rest, &channel) && json_array_next(&rest, &channel) &&
+        json_type(channel) == JSON_OBJECT && !json_member(channel, "channel", &channel))
+        channel.len = 0;
+    begin_event(g, "error");
+    buf_add_text(&g->body, ",{");
+    add_error(g, said);
+    buf_add_text(&g->body, ",\"event\":");
+    buf_add_span(&g->body, said->name);
+    if (channel.len != 0 && json_type(channel) == JSON_STRING) {
+        buf_add_text(&g->body, ",\"channel\":");
+        buf_add_span(&g->body, channel);
+    }
+    buf_add_char(&g->body, '}');
+    announce(g, "error", (struct span){ NULL, 0 }, &one, 0);
+}
+
+/* The chapter's echo for the sender's console. */
+static void echo(struct signaling *g, const struct said *said, const char *what,
+                 struct span argument)
+{
+    struct member to = member_of(said->session, &said->sender);
+    struct members one = only(&to);
+
+    if (!g->set->log_events)
+        return;
+    begin_event(g, "log");
+    buf_addf(&g->body, ",[\">>> \",\"S --> Got %s: \",", what);
+    buf_add_span(&g->body, argument);
+    buf_add_text(&g->body, "]]");
+    struct message m = { .type = said->packet->type,
+                         .name = SPAN("log"),
+                         .body = buf_span(&g->body),
+                         .attached = said->attached,
+                         .attachments = said->packet->attachments };
+    deliver(g, &m, &one, 0);
+}
+
+/* ---- relaying */
+
+/* The event's name for the log: without quotes, escapes undone where that is plain text. */
+static struct span plain_name(struct span name, char *out, size_t cap)
+{
+    long len = json_type(name) == JSON_STRING ? json_string_decode(name, out, cap) : -1;
+
+    return len >= 0 ? (struct span){ out, (size_t)len } : name;
+}
+
+/* Store the event with BODY for g->members but the sender. */
+static void send_to_members(struct signaling *g, struct said *said, struct span channel,
+                            struct span body)
+{
+    char name[256];
+    struct message m = { .type = said->packet->type, .sender = said->sender.id, .channel = channel,
+                         .name = plain_name(said->name, name, sizeof name), .body = body,
+                         .attached = said->attached, .attachments = said->packet->attachments };
+
+    said->seq = deliver(g, &m, &g->members, said->sender.id);
+    said->recipients = m.recipients;
+}
+
+/* The same within the bounds of their queues: all of them get it, or nobody, and the sender is
+ * told. */
+static void relay(struct signaling *g, struct said *said, struct span channel, struct span body)
+{
+    for (size_t i = 0; i < g->members.count; i++) {
+        const struct member *m = &g->members.list[i];
+        if (m->socket != said->sender.id
+            && !store_has_room(g->store, m->socket, body.len + said->attached.len)) {
+            refuse(said, "queue_full",
+                   "too much is waiting for a member of the channel; send it again later");
+            return;
+        }
+    }
+    send_to_members(g, said, channel, body);
+}
+
+/* As it is, to the other members of all of the sender's channels. */
+static void relay_to_all(struct signaling *g, struct said *said)
+{
+    struct channel channel = { .id = 0 };
+    int64_t after = 0;
+
+    store_peers(g->store, said->sender.id, &g->members);
+    bool in = store_channel_of(g->store, said->sender.id, &after, &channel);
+    relay(g, said, in ? span_of(channel.name) : (struct span){ NULL, 0 }, said->packet->data);
+}
+
+/* The channel that the JSON string NAME names, if the sender is in it; 0: none. */
+static int64_t own_channel(struct signaling *g, const struct said *said, struct span name,
+                           struct channel *out)
+{
+    long len =
+        json_type(name) == JSON_STRING ? json_string_decode(name, out->name, sizeof out->name) : -1;
+
+    if (len <= 0)
+        return 0;
+    out->id =
+        store_channel(g->store, span_of(said->sender.nsp), (struct span){ out->name, (size_t)len });
+    return out->id != 0 && store_is_member(g->store, out->id, said->sender.id) ? out->id : 0;
+}
+
+static void relay_to_channel(struct signaling *g, struct said *said, const struct channel *channel,
+                             struct span body)
+{
+    store_members(g->store, channel->id, &g->members);
+    relay(g, said, span_of(channel->name), body);
+}
+
+/* Is there a socket id in NAME? Then *TO is it, if it shares a channel with the sender; else
+ * nobody (socket 0). */
+static bool names_peer(struct signaling *g, const struct said *said, struct span name,
+                       struct member *to)
+{
+    char id[ID_LEN + 1];
+    struct socket k;
+
+    if (json_type(name) != JSON_STRING || json_string_decode(name, id, sizeof id) != ID_LEN ||
+        !store_socket_by_public(g->store, span_of(id), &k) || k.id == said->sender.id)
+        return false;
+    *to = (struct member){ .socket = 0 };
+    store_peers(g->store, said->sender.id, &g->members);
+    for (size_t i = 0; i < g->members.count; i++)
+        if (g->members.list[i].socket == k.id)
+            *to = g->members.list[i];
+    return true;
+}
+
+static const char *const peer_keys[] = { "to",       "target", "targetId", "recipient",
+                                         "receiver", "peerId", "socketId" };
+static const char *const channel_keys[] = { "channel", "room", "roomId" };
+
+static bool is_one_of(struct span key, const char *const *keys, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (json_string_is(key, keys[i]))
+            return true;
+    return false;
+}
+
+/* Does OBJECT have a member `to` or the like that is a socket's id? Then *TO is set as
+ * names_peer() does. */
+static bool object_names_peer(struct signaling *g, const struct said *said, struct span object,
+                              struct member *to)
+{
+    struct span key, value;
+
+    if (json_type(object) != JSON_OBJECT)
+        return false;
+    while (json_object_next(&object, &key, &value))
+        if (is_one_of(key, peer_keys, sizeof peer_keys / sizeof peer_keys[0])
+            && names_peer(g, said, value, to))
+            return true;
+    return false;
+}
+
+static bool object_names_channel(struct signaling *g, const struct said *said, struct span object,
+                                 struct channel *channel)
+{
+    struct span key, value;
+
+    if (json_type(object) != JSON_OBJECT)
+        return false;
+    while (json_object_next(&object, &key, &value))
+        if (is_one_of(key, channel_keys, sizeof channel_keys / sizeof channel_keys[0]) &&
+            own_channel(g, said, value, channel) != 0)
+            return true;
+    return false;
+}
+
+static bool relayed_to_peer(struct signaling *g, struct said *said)
+{
+    struct span rest = said->packet->data, item;
+    struct channel channel = { .id = 0 };
+    struct member to;
+    int64_t after = 0;
+
+    for (json_array_next(&rest, &item); json_array_next(&rest, &item);) {
+        if (!object_names_peer(g, said, item, &to))
+            continue;
+        g->members.count = 0;
+        if (to.socket != 0)
+            /* names_peer() has listed it, so there is room */
+            g->members.list[g->members.count++] = to;
+        store_channel_of(g->store, said->sender.id, &after, &channel);
+        relay(g, said, span_of(channel.name), said->packet->data);
+        return true;
+    }
+    return false;
+}
+
+static bool relayed_to_channel(struct signaling *g, struct said *said)
+{
+    struct span rest = said->packet->data, item;
+    struct channel channel;
+
+    for (json_array_next(&rest, &item); json_array_next(&rest, &item);)
+        if (own_channel(g, said, item, &channel) != 0
+            || object_names_channel(g, said, item, &channel)) {
+            relay_to_channel(g, said, &channel, said->packet->data);
+            return true;
+        }
+    return false;
+}
+
+/* Any name that no other rule is for. */
+static void any_event(struct signaling *g, struct said *said)
+{
+    if (!relayed_to_peer(g, said) && !relayed_to_channel(g, said))
+        relay_to_all(g, said);
+}
+
+/* ---- messages and responses */
+
+static void message(struct signaling *g, struct said *said, const char *what)
+{
+    struct span rest = said->packet->data, argument, name, payload;
+    struct channel channel;
+
+    if (!json_array_next(&rest, &argument) || !json_array_next(&rest, &argument) ||
+        json_type(argument) != JSON_OBJECT || !json_member(argument, "channel", &name) ||
+        !json_member(argument, "message", &payload)) {
+        relay_to_all(g, said);
+        return;
+    }
+    if (own_channel(g, said, name, &channel) == 0) {
+        refuse(said, "not_a_member", "only members can send to a channel; join it first");
+        return;
+    }
+    echo(g, said, what, argument);
+    buf_clear(&g->body);
+    buf_add_char(&g->body, '[');
+    buf_add_span(&g->body, said->name);
+    buf_add_char(&g->body, ',');
+    buf_add_span(&g->body, payload);
+    buf_add_char(&g->body, ']');
+    relay_to_channel(g, said, &channel, buf_span(&g->body));
+}
+
+static void message_event(struct signaling *g, struct said *said)
+{
+    message(g, said, "message");
+}
+
+static void response_event(struct signaling *g, struct said *said)
+{
+    message(g, said, "response");
+}
+
+/* ---- joining */
+
+static void note(struct signaling *g, struct said *said, struct span channel)
+{
+    char name[256];
+    struct message m = { .type = SIO_EVENT,
+                         .sender = said->sender.id,
+                         .channel = channel,
+                         .name = plain_name(said->name, name, sizeof name),
+                         .body = said->packet->data };
+
+    said->seq = store_message(g->store, &m, g->now);
+}
+
+static void create_channel(struct signaling *g, const struct socket *k, struct span name)
+{
+    struct member to = recipient(g, k);
+    struct members one = only(&to);
+    int64_t channel = store_channel_open(g->store, span_of(k->nsp), name, g->now);
+
+    store_join(g->store, channel, k->id, "creator", g->now);
+    announce_channel(g, "created", name, k->public, &one, 0);
+}
+
+/* K joins CHANNEL, whose present members are in g->seats and have room for it. */
+static void join_channel(struct signaling *g, const struct socket *k, int64_t channel,
+                         struct span name)
+{
+    struct member to = recipient(g, k);
+    struct members one = only(&to);
+
+    announce_channel(g, "remotePeerJoining", name, NULL, &g->seats, 0);
+    announce_channel(g, "join", name, NULL, &g->seats, 0);
+    store_join(g->store, channel, k->id, "joiner", g->now);
+
+    buf_clear(&g->body);
+    buf_addf(&g->body, "S --> broadcast(): client %s joined channel %.*s", k->public, (int)name.len,
+             name.p);
+    struct buf text = g->body;
+    buf_init(&g->body);
+    begin_event(g, "broadcast: joined");
+    add_string(g, buf_span(&text));
+    announce(g, "broadcast: joined", name, &g->seats, 0);
+    buf_release(&text);
+
+    announce_channel(g, "joined", name, k->public, &one, 0);
+    store_members(g->store, channel, &g->seats);
+    announce_channel(g, "ready", name, NULL, &g->seats, 0);
+}
+
+/* M loses its seat in CHANNEL to a newcomer. The others are told; it will learn when it comes
+ * back. */
+static void give_up_seat(struct signaling *g, int64_t channel, struct span name,
+                         const struct member *m)
+{
+    struct member evicted = *m;
+    struct members one = only(&evicted);
+
+    store_part(g->store, channel, evicted.socket);
+    store_members(g->store, channel, &g->members);
+    announce_channel(g, "leave", name, evicted.public, &g->members, 0);
+    announce_channel(g, "full", name, NULL, &one, 0);
+}
+
+/* The one among g->seats that has been away the longest; NULL when all are here. */
+static const struct member *longest_away(const struct signaling *g)
+{
+    const struct member *found = NULL;
+
+    for (size_t i = 0; i < g->seats.count; i++) {
+        const struct member *m = &g->seats.list[i];
+        if (m->away_ms != 0 && (found == NULL || m->away_ms < found->away_ms))
+            found = m;
+    }
+    return found;
+}
+
+/* Let K in if CHANNEL has a seat, or one whose member is away. False: it is full. */
+static bool seat(struct signaling *g, const struct socket *k, int64_t channel, struct span name)
+{
+    store_members(g->store, channel, &g->seats);
+    if (g->seats.count >= (size_t)g->set->capacity) {
+        const struct member *away = longest_away(g);
+        if (away == NULL)
+            return false;
+        give_up_seat(g, channel, name, away);
+        /* that was its only member */
+        if (store_channel(g->store, span_of(k->nsp), name) == 0) {
+            create_channel(g, k, name);
+            return true;
+        }
+        store_members(g->store, channel, &g->seats);
+    }
+    join_channel(g, k, channel, name);
+    return true;
+}
+
+/* Ask CHANNEL's members (in g->seats) to show that they are there: their polls are answered, and
+ * who does not poll again is not. */
+static void roll_call(struct signaling *g, const struct socket *k, struct span channel)
+{
+    if (store_is_asking(g->store, channel, k->id))
+        return;
+    store_ask(g->store, channel, k->id, g->now + g->set->roll_call_ms);
+    g->due_ms = g->now + ROLL_CALL_STEP_MS;
+    for (size_t i = 0; i < g->seats.count; i++) {
+        struct session *session = store_session_by_id(g->store, g->seats.list[i].session);
+        if (session == NULL)
+            continue;
+        session->polled_ms = 0;
+        session->nudge = session->holder != 0;
+        session->changed = true;
+        store_touch(g->store, session->id, session->holder);
+    }
+}
+
+/* The channel's name that the event's first argument gives, decoded into OUT. False: refused. */
+static bool channel_argument(struct signaling *g, struct said *said, char *out, size_t cap)
+{
+    struct span rest = said->packet->data, name = { NULL, 0 };
+
+    if (json_array_next(&rest, &name) && json_array_next(&rest, &name)) {
+        long len = json_type(name) == JSON_STRING ? json_string_decode(name, out, cap) : -1;
+        if (len >= 1 && len <= g->set->max_channel_name_bytes)
+            return true;
+    }
+    refuse(said, "bad_channel",
+           "a channel's name is a string of 1 to max_channel_name_bytes bytes");
+    return false;
+}
+
+static size_t channel_count(struct signaling *g, int64_t socket)
+{
+    struct channel channel;
+    int64_t after = 0;
+    size_t count = 0;
+
+    while (store_channel_of(g->store, socket, &after, &channel))
+        count++;
+    return count;
+}
+
+static void create_or_join(struct signaling *g, struct said *said)
+{
+    char text[CHANNEL_MAX + 1];
+    const struct socket *k = &said->sender;
+
+    if (!channel_argument(g, said, text, sizeof text))
+        return;
+    struct span name = span_of(text);
+    int64_t channel = store_channel(g->store, span_of(k->nsp), name);
+    bool in = channel != 0 && store_is_member(g->store, channel, k->id);
+    if (!in && channel_count(g, k->id) >= (size_t)g->set->max_channels_per_socket) {
+        refuse(said, "too_many_channels",
+               "this socket is in as many channels as it may be; leave one first");
+        return;
+    }
+    note(g, said, name);
+    if (in) {
+        struct member to = recipient(g, k);
+        struct members one = only(&to);
+        announce_channel(g, "joined", name, k->public, &one, 0);
+    } else if (channel == 0) {
+        create_channel(g, k, name);
+    } else if (!seat(g, k, channel, name)) {
+        roll_call(g, k, name);
+    }
+}
+
+/* ---- leaving */
+
+static void part(struct signaling *g, const struct socket *k, const struct channel *channel,
+                 bool tell)
+{
+    store_part(g->store, channel->id, k->id);
+    if (!tell)
+        return;
+    store_members(g->store, channel->id, &g->members);
+    announce_channel(g, "leave", span_of(channel->name), k->public, &g->members, 0);
+}
+
+/* K leaves all channels; those in them are told, except in the channel QUIET. */
+static void part_all(struct signaling *g, const struct socket *k, int64_t quiet)
+{
+    struct channel channel;
+    int64_t after = 0;
+
+    store_ask_end_socket(g->store, k->id);
+    while (store_channel_of(g->store, k->id, &after, &channel))
+        part(g, k, &channel, channel.id != quiet);
+}
+
+void signaling_left(struct signaling *g, const struct socket *socket)
+{
+    struct socket k = *socket;          /* a copy: its going moves the session's */
+
+    part_all(g, &k, 0);
+    store_socket_gone(g->store, k.id, false, g->now);
+}
+
+/* The server disconnects the sender, which stays owed what it is owed, the word of it included. */
+static void disconnect(struct signaling *g, struct said *said)
+{
+    struct member to = member_of(said->session, &said->sender);
+    struct members one = only(&to);
+    struct message m = { .type = SIO_DISCONNECT };
+
+    if (said->packet->ack_id.len != 0)
+        acknowledge(g, said);           /* here, since what follows is the last that it hears */
+    deliver(g, &m, &one, 0);
+    store_socket_gone(g->store, said->sender.id, true, g->now);
+    said->sender.gone_ms = g->now;
+}
+
+static void leave_event(struct signaling *g, struct said *said)
+{
+    struct channel channel;
+    struct span rest = said->packet->data, name = { NULL, 0 };
+
+    if (!json_array_next(&rest, &name) || !json_array_next(&rest, &name) ||
+        own_channel(g, said, name, &channel) == 0) {
+        refuse(said, "not_a_member", "only members can leave a channel");
+        return;
+    }
+    note(g, said, span_of(channel.name));
+    part(g, &said->sender, &channel, true);
+}
+
+/* `Bye` or `bye`, to the channel named or to all: to g->members. */
+static void say_farewell(struct signaling *g, struct said *said, const char *name,
+                         bool with_channel, struct channel *channel)
+{
+    struct span rest = said->packet->data, argument = { NULL, 0 };
+    int64_t after = 0;
+
+    *channel = (struct channel){ .id = 0 };
+    json_array_next(&rest, &argument);
+    if (json_array_next(&rest, &argument) && own_channel(g, said, argument, channel) != 0) {
+        store_members(g->store, channel->id, &g->members);
+    } else {
+        *channel = (struct channel){ .id = 0 };
+        store_channel_of(g->store, said->sender.id, &after, channel);
+        store_peers(g->store, said->sender.id, &g->members);
+    }
+    struct span channel_name = span_of(channel->name);
+    begin_event(g, name);
+    if (with_channel && channel_name.len != 0)
+        add_string(g, channel_name);
+    buf_add_char(&g->body, ']');
+    /* whatever waits for them: it is short, and the last */
+    send_to_members(g, said, channel_name, buf_span(&g->body));
+}
+
+static void bye_for_good(struct signaling *g, struct said *said)
+{
+    struct channel channel;
+
+    say_farewell(g, said, "Bye", false, &channel);
+    part_all(g, &said->sender, channel.id);
+    disconnect(g, said);
+}
+
+static void bye(struct signaling *g, struct said *said)
+{
+    struct channel channel;
+
+    say_farewell(g, said, "bye", true, &channel);
+}
+
+static void ack_event(struct signaling *g, struct said *said)
+{
+    struct channel channel = { .id = 0 };
+    int64_t after = 0;
+
+    store_channel_of(g->store, said->sender.id, &after, &channel);
+    note(g, said, span_of(channel.name));
+    part_all(g, &said->sender, 0);
+    disconnect(g, said);
+}
+
+/* Ours alone: a client takes its argument as the place up to which it has heard everything. */
+static void marker_event(struct signaling *g, struct said *said)
+{
+    (void)g;
+    refuse(said, "reserved", "the event name pollux is the server's");
+}
+
+/* ---- the table */
+
+static const struct rule {
+    const char *event;
+    void (*apply)(struct signaling *g, struct said *said);
+} rules[] = {
+    { "message", message_event },
+    { "response", response_event },
+    { "create or join", create_or_join },
+    { "leave", leave_event },
+    { "Bye", bye_for_good },
+    { "Ack", ack_event },
+    { "bye", bye },
+    { "pollux", marker_event },
+};
+
+static const struct rule *find_rule(struct span name)
+{
+    for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++)
+        if (json_string_is(name, rules[i].event))
+            return &rules[i];
+    return NULL;
+}
+
+void signaling_event(struct signaling *g, struct session *session, const struct socket *socket,
+                     const struct sio_packet *packet, struct span attached)
+{
+    struct said said = { .session = session,
+                         .sender = *socket,
+                         .packet = packet,
+                         .attached = attached,
+                         .name = sio_event_name(packet->data) };
+    const struct rule *rule = find_rule(said.name);
+
+    if (rule != NULL)
+        rule->apply(g, &said);
+    else
+        any_event(g, &said);
+    if (said.sender.gone_ms != 0)
+        return;                         /* acknowledged on its way out */
+    if (packet->ack_id.len != 0)
+        acknowledge(g, &said);
+    else if (said.error != NULL)
+        complain(g, &said);
+}
+
+/* ---- being lost */
+
+void signaling_lost(struct signaling *g, struct session *session)
+{
+    while (session->socket_count != 0 && !store_failed(g->store)) {
+        /* each of these takes it out of the list */
+        const struct socket *k = &session->sockets[0];
+        if (k->gone_ms != 0)
+            store_socket_gone(g->store, k->id, false, g->now);
+        else if (g->set->recovery_window_ms == 0)
+            signaling_left(g, k);
+        else
+            store_socket_away(g->store, k->id, g->now);
+    }
+}
+
+void signaling_close(struct signaling *g, struct session *session)
+{
+    session->closing = true;
+    session->due_ms = g->now + CLOSING_MS;
+    session->changed = true;
+    store_touch(g->store, session->id, session->holder);
+}
+
+/* ---- time */
+
+/* Members of a full channel that have not polled since the roll call began are away. */
+static void note_absence(struct signaling *g)
+{
+    for (size_t i = 0; i < g->seats.count; i++) {
+        const struct member *m = &g->seats.list[i];
+        struct session *session =
+            m->polled_ms == 0 ? store_session_by_id(g->store, m->session) : NULL;
+        if (session == NULL)
+            continue;
+        signaling_lost(g, session);
+        signaling_close(g, session);
+    }
+}
+
+static bool all_here(const struct signaling *g)
+{
+    for (size_t i = 0; i < g->seats.count; i++)
+        if (g->seats.list[i].session == 0 || g->seats.list[i].polled_ms == 0)
+            return false;
+    return true;
+}
+
+/* Let K in, or tell it that the channel is full. */
+static void conclude(struct signaling *g, const struct socket *k, int64_t channel, struct span name)
+{
+    struct member to = recipient(g, k);
+    struct members one = only(&to);
+
+    if (channel == 0)
+        create_channel(g, k, name);
+    else if (!seat(g, k, channel, name))
+        announce_channel(g, "full", name, NULL, &one, 0);
+}
+
+/* Look at one roll call. True: it is over. */
+static bool call_roll(struct signaling *g, const struct asking *a)
+{
+    struct socket k;
+    struct span name = span_of(a->channel);
+    int64_t channel = 0;
+
+    if (!store_socket_by_id(g->store, a->socket, &k) || k.gone_ms != 0) {
+        store_ask_end(g->store, a->id);
+        return true;
+    }
+    channel = store_channel(g->store, span_of(k.nsp), name);
+    if (channel != 0) {
+        store_members(g->store, channel, &g->seats);
+        if (g->now >= a->due_ms)
+            note_absence(g);
+        else if (g->seats.count >= (size_t)g->set->capacity && longest_away(g) == NULL
+                 && !all_here(g))
+            return false;
+    }
+    store_ask_end(g->store, a->id);
+    conclude(g, &k, channel, name);
+    return true;
+}
+
+static bool call_rolls(struct signaling *g)
+{
+    struct asking a = { .id = 0 };
+    bool open = false;
+
+    while (store_asked(g->store, a.id, &a) && !store_failed(g->store))
+        open = !call_roll(g, &a) || open;
+    return open;
+}
+
+static void end_windows(struct signaling *g)
+{
+    struct socket k;
+
+    while (!store_failed(g->store) &&
+           store_socket_expired(g->store, g->now - g->set->recovery_window_ms, &k))
+        signaling_left(g, &k);
+}
+
+void signaling_time(struct signaling *g)
+{
+    end_windows(g);
+    g->due_ms = g->now + (call_rolls(g) ? ROLL_CALL_STEP_MS : SWEEP_MS);
+}
