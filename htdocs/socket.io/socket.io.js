@@ -1,0 +1,550 @@
+/* io() over HTTP long-polling: Socket (a namespace) > Manager (a server) > Engine (a session); see socket.io.d.ts.
+ * A server that counts the events it took (n in its CONNECT reply) is sent the others again after a lost connection. */
+(() => {
+'use strict';
+
+const CONNECT = 0, DISCONNECT = 1, EVENT = 2, ACK = 3, BINARY = 3;
+const RESERVED = /^((dis)?connect|connect_error|disconnecting|(new|remove)Listener)$/;
+const PACKET = /^([0-4]|[56](?=([1-9]|10)-))(?:\d+-)?(?:(\/[^,]*),?)?(\d*)([^]*)/;
+const VALID = /^(0object|1und|[25]list(str|num)|[36]list|4(obj|str))/; // type, kind of data
+const cache = {};
+let requests = 0;
+
+/* What a page's function throws stops nothing here. */
+function call(fn, self, args) {
+  try {
+    fn.apply(self, args);
+  } catch (err) {
+    queueMicrotask(() => { throw err; });
+  }
+}
+
+const isString = (v) => typeof v === 'string';
+const isBinary = (v) => ArrayBuffer.isView(v) || v instanceof ArrayBuffer || v instanceof Blob;
+
+async function toBase64(v) {
+  let s = '';
+  for (const byte of new Uint8Array(await new Blob([v]).arrayBuffer())) s += String.fromCharCode(byte);
+  return 'b' + btoa(s);
+}
+
+/* A packet as Engine.IO packets: its text, then its attachments. */
+function encode(type, nsp, data, id = '') {
+  const files = [];
+  const json = data ? JSON.stringify(data, function (key, value) {
+    return isBinary(this[key]) ? { _placeholder: true, num: files.push(this[key]) - 1 } : value;
+  }) : '';
+  const head = files[0] ? `${type + BINARY}${files.length}-` : type;
+  return [`4${head}${nsp === '/' ? '' : nsp + ','}${id}${json}`, ...files.map(toBase64)];
+}
+
+/* What io() was given: scheme://host, /namespace, query. */
+function parse(uri = '') {
+  const here = globalThis.location || { protocol: 'https:' };
+  const [, scheme = here.protocol, host, nsp, query] =
+    /^(https?:|wss?:)?(?:\/\/)?([^/?#]*)([^?#]*)\??([^#]*)/.exec(uri);
+  return { url: `${scheme.replace('ws', 'http')}//${host || here.host}`, nsp: nsp || '/', query };
+}
+
+class Emitter {
+  _fns = {};
+  on(name, fn) {
+    this._fns['$' + name] = [...this.listeners(name), fn];
+    return this;
+  }
+  once(name, fn) {
+    const once = (...args) => {
+      this.off(name, once);
+      fn.apply(this, args);
+    };
+    once.fn = fn;
+    return this.on(name, once);
+  }
+  off(name, fn) {
+    const fns = this.listeners(name), at = fns.findIndex((f) => f === fn || f.fn === fn);
+    if (name === undefined) this._fns = {};
+    else this._fns['$' + name] = fn && fns.filter((f, i) => i !== at);
+    return this;
+  }
+  listeners(name) { return this._fns['$' + name] || []; }
+  _fire(name, ...args) { for (const fn of this.listeners(name)) call(fn, this, args); }
+}
+Emitter.prototype.removeListener = Emitter.prototype.removeAllListeners = Emitter.prototype.off;
+
+/* A GET that waits, one POST at a time. */
+class Engine extends Emitter {
+  transport = { name: 'polling' };
+  _who = 'pollux=1';
+  _queue = []; // { text or a promise of it, packet, last: of its packet }
+  _abort = new AbortController();
+
+  constructor(manager) {
+    super();
+    this.manager = manager;
+    this._poll();
+  }
+
+  _tell(what, ...args) { if (this.manager.engine === this) this.manager['_on' + what](...args); }
+
+  async _poll() {
+    try {
+      while (!this.closing) for (const packet of (await this._request()).split('\x1e')) this._take(packet);
+    } catch (err) {
+      this._end('transport error', err);
+    }
+  }
+
+  _take(packet) {
+    const type = packet[0], data = packet.slice(1);
+    if (type === '0') this._opened(JSON.parse(data));
+    else if (this.closing) return;
+    else if (type === '1') this._end('transport close');
+    else if (type === '2') {
+      this._watch();
+      this.send(['3']);
+      this.manager._fire('ping');
+    } else if (type === '4') this._tell('data', data);
+    else if (type === 'b') this._tell('data', Uint8Array.from(atob(data), (c) => c.charCodeAt()).buffer);
+    else if (type !== '6') throw new Error('server error');
+  }
+
+  _opened(hello) {
+    this.id = hello.sid;
+    this._who = 'sid=' + hello.sid;
+    this._hello = hello;
+    this._watch();
+    if (!this.closing) this._tell('open');
+    this._flush();
+  }
+
+  _watch() {
+    clearTimeout(this._timer);
+    this._timer = setTimeout(() => this._end('ping timeout'), this._hello.pingInterval + this._hello.pingTimeout);
+  }
+
+  /* Queue PIECES of PACKET (if an event). */
+  send(pieces, packet) {
+    pieces.forEach((text, i) => this._queue.push({ text, packet, last: !pieces[i + 1] }));
+    this._flush();
+  }
+
+  async _flush() {
+    if (this.busy || !this.id) return;
+    this.busy = true;
+    let batch;
+    try {
+      while (await this._next(batch = [])) {
+        for (const { packet } of batch) if (packet) packet.posted = true;
+        await this._request(batch.map((p) => p.text).join('\x1e'));
+        for (const { packet, last } of batch) if (packet && last) packet.socket._taken(packet);
+      }
+      if (this.closing) this._end(await this._request('1'));
+      this.busy = false;
+    } catch (err) {
+      // Refused for what it says: never again.
+      const lost = err.description && !/"code": ?1\b/.test(err.context);
+      for (const { packet } of batch) if (packet && lost) packet.socket._lost(packet);
+      this._end('transport error', err);
+    }
+  }
+
+  /* Move what fits one POST from the queue to BATCH. */
+  async _next(batch) {
+    let size = -1;
+    await null; // what is emitted in one go leaves together
+    for (const piece of this._queue) {
+      piece.text = await piece.text;
+      size += new Blob([piece.text]).size + 1;
+      if (batch[0] && size > this._hello.maxPayload) break;
+      batch.push(piece);
+    }
+    return this._queue.splice(0, batch.length).length;
+  }
+
+  /* GET, or POST BODY; again with the same t when network or gateway fail: the server does nothing twice. */
+  async _request(body) {
+    const { opts, _at } = this.manager;
+    const own = `EIO=4&transport=polling&t=${Date.now()}.${requests++}&${this._who}`;
+    for (let wait = 100; ; wait *= 2) { // 3 s in all: a server's restart
+      const [status, text] = await fetch(`${_at.url}?${own}&${new URLSearchParams(opts.query || _at.query)}`, {
+        method: body && 'POST', body, keepalive: body?.length < 20000, headers: opts.extraHeaders,
+        credentials: opts.withCredentials ? 'include' : 'same-origin', signal: body ? null : this._abort.signal,
+      }).then(async (answer) => [answer.status, await answer.text()]).catch((err) => [0, err]);
+      if (status === 200) return text;
+      if (!this.id || !/^(0|429|5..)$/.test(status) || wait > 2000 || this.closed) {
+        const error = new Error(`xhr ${body ? 'post' : 'poll'} error`);
+        throw Object.assign(error, { description: status, context: text });
+      }
+      await new Promise((done) => setTimeout(done, wait * (0.5 + Math.random())));
+    }
+  }
+
+  /* Send what is queued, say goodbye, end. */
+  close() {
+    if (this.closing) return;
+    this.closing = true;
+    this._flush();
+  }
+
+  /* The page goes away: all in one request. */
+  leave(goodbye) {
+    this._request([...this._queue.map((p) => p.text), ...goodbye, '1'].join('\x1e')).catch(() => {});
+    this._end('transport close');
+  }
+
+  _end(reason, err) {
+    if (this.closed) return;
+    this.closed = this.closing = true;
+    clearTimeout(this._timer);
+    this._abort.abort();
+    this._queue = [];
+    this._tell('end', reason, err);
+  }
+}
+
+/** A server. */
+class Manager extends Emitter {
+  nsps = {};
+  _readyState = 'closed';
+  _attempts = 0;
+
+  constructor(uri, opts) {
+    super();
+    if (!isString(uri)) [uri, opts] = [undefined, opts || uri];
+    this.opts = { path: '/socket.io', reconnection: true, autoConnect: true, timeout: 20000, ...opts };
+    this._at = parse(uri);
+    this._at.url += this.opts.path.replace(/\/?$/, '/');
+    if (globalThis.document) addEventListener('pagehide', () => this._leave());
+    if (this.opts.autoConnect) this.open();
+  }
+
+  socket(nsp, opts) {
+    const socket = (this.nsps[nsp] = this.nsps[nsp] || new Socket(this, nsp, opts));
+    if (this.opts.autoConnect && !socket.active) socket.connect();
+    return socket;
+  }
+
+  open(fn) {
+    if (this._readyState !== 'closed') return this;
+    const { timeout } = this.opts;
+    this._readyState = 'opening';
+    this.skipReconnect = false;
+    this._opened = fn || ((err) => err && !this._attempts && this._reconnect());
+    this.engine = new Engine(this);
+    if (timeout) this._timer = setTimeout(() => this._onend('timeout'), timeout);
+    return this;
+  }
+
+  get _sockets() { return Object.values(this.nsps).filter((s) => s.active); }
+
+  _onopen() {
+    clearTimeout(this._timer);
+    this._readyState = 'open';
+    this._fire('open');
+    for (const socket of this._sockets) socket._onopen();
+    this._opened();
+  }
+
+  /* A packet's text, or its next attachment. */
+  _ondata(data) {
+    try {
+      if (!isString(data)) this._partial.push(data);
+      else if (this._partial) throw new Error('invalid packet');
+      else this._partial = [PACKET.exec(data)];
+      const [[, type, count = 0, nsp = '/', id, json], ...files] = this._partial;
+      if (files.length < count) return;
+      this._partial = undefined;
+      const value = json ? JSON.parse(json, (k, v) => (v && v._placeholder && files[v.num]) || v) : undefined;
+      const kind = Array.isArray(value) ? 'list' + typeof value[0] : typeof value;
+      if (!VALID.test(type + kind)) throw new Error('invalid packet');
+      const socket = this.nsps[nsp];
+      if (socket?.active) socket._onpacket(type > 4 ? type - BINARY : +type, value, id);
+    } catch (err) {
+      this._onclose('parse error', err);
+    }
+  }
+
+  /* The engine ended or is too slow. */
+  _onend(reason, err) {
+    const opening = this._readyState === 'opening';
+    if (opening) err = err || new Error(reason);
+    if (this._readyState === 'closed') return;
+    if (err) {
+      for (const socket of this._sockets) if (!socket.connected) socket._fire('connect_error', err);
+      this._fire('error', err);
+    }
+    if (!opening) return this._onclose(reason, err);
+    this._stop();
+    this._opened(err);
+  }
+
+  _stop() {
+    clearTimeout(this._timer);
+    this._partial = undefined;
+    this._reconnecting = false;
+    this._readyState = 'closed';
+    this.engine?.close();
+  }
+
+  _onclose(reason, err) {
+    this._stop();
+    this._attempts = 0;
+    for (const socket of this._sockets) socket._onclose(reason, err);
+    this._fire('close', reason, err);
+    this._reconnect();
+  }
+
+  _close() {
+    this.skipReconnect = true;
+    this._onclose('forced close');
+  }
+
+  _reconnect() {
+    const { opts } = this;
+    if (!opts.reconnection || this._reconnecting || this.skipReconnect || this._readyState !== 'closed') return;
+    if (this._attempts >= (opts.reconnectionAttempts || Infinity)) {
+      this._attempts = 0;
+      this._fire('reconnect_failed');
+      for (const socket of this._sockets) socket._forget();
+      return;
+    }
+    const spread = 1 + (opts.randomizationFactor ?? 0.5) * (2 * Math.random() - 1);
+    const delay = (opts.reconnectionDelay || 1000) * 2 ** this._attempts++ * spread;
+    this._reconnecting = true;
+    this._timer = setTimeout(() => {
+      this._reconnecting = false;
+      this._fire('reconnect_attempt', this._attempts);
+      if (this.skipReconnect) return;
+      this.open((err) => {
+        const attempts = this._attempts;
+        if (err) this._reconnect();
+        else this._attempts = 0;
+        this._fire(err ? 'reconnect_error' : 'reconnect', err || attempts);
+      });
+    }, Math.min(delay, opts.reconnectionDelayMax || 5000));
+  }
+
+  _leave() {
+    if (this._readyState !== 'open') return;
+    this.engine.leave(this._sockets.filter((s) => s.connected).flatMap((s) => encode(DISCONNECT, s.nsp)));
+  }
+}
+
+/** A namespace of a server. */
+class Socket extends Emitter {
+  connected = false;
+  recovered = false;
+  active = false;
+  sendBuffer = [];
+  receiveBuffer = [];
+  flags = {};
+  ids = 0;
+  acks = {};
+  _any = new Emitter();
+  _sent = []; // events not known to be taken
+  _count = 0; // how many the server took before
+
+  constructor(io, nsp, opts) {
+    super();
+    Object.assign(this, { io, nsp, auth: opts?.auth });
+  }
+
+  get disconnected() { return !this.connected; }
+
+  connect() {
+    if (this.connected) return this;
+    this.active = true;
+    if (!this.io._reconnecting) this.io.open();
+    if (this.io._readyState === 'open') this._onopen();
+    return this;
+  }
+
+  disconnect() {
+    const { connected } = this;
+    if (connected) this.io.engine.send(encode(DISCONNECT, this.nsp));
+    this._destroy();
+    if (connected) this._onclose('io client disconnect');
+    else this._forget();
+    return this;
+  }
+
+  emit(...data) {
+    const { volatile, ms, errorFirst } = this.flags;
+    this.flags = {};
+    if (RESERVED.test(data[0])) throw new Error(`"${data[0]}" is a reserved event name`);
+    const packet = { socket: this, data, lost: volatile };
+    if (typeof data[data.length - 1] === 'function') {
+      const id = (packet.id = this.ids++);
+      const timer = ms && setTimeout(() => {
+        this.sendBuffer = this.sendBuffer.filter((p) => p !== packet);
+        this._settle(id, 'operation has timed out');
+      }, ms);
+      this.acks[id] = { fn: data.pop(), errorFirst, timer };
+    }
+    if (volatile && (!this.connected || this.io.engine.busy)) return this;
+    if (this.connected) this._send(packet);
+    else this.sendBuffer.push(packet);
+    return this;
+  }
+
+  emitWithAck(...args) {
+    this.flags.errorFirst = true;
+    return new Promise((resolve, reject) => {
+      this.emit(...args, (err, value) => (err ? reject(err) : resolve(value)));
+    });
+  }
+
+  send(...args) { return this.emit('message', ...args); }
+
+  timeout(ms) {
+    Object.assign(this.flags, { ms, errorFirst: true });
+    return this;
+  }
+
+  get volatile() {
+    this.flags.volatile = true;
+    return this;
+  }
+
+  compress() { return this; }
+
+  onAny(fn) {
+    this._any.on('', fn);
+    return this;
+  }
+
+  offAny(fn) {
+    this._any.off('', fn);
+    return this;
+  }
+
+  _send(packet) {
+    packet.pieces = packet.pieces || encode(EVENT, this.nsp, packet.data, packet.id);
+    packet.posted = false;
+    this._sent.push(packet);
+    this.io.engine.send(packet.pieces, packet);
+  }
+
+  _taken(packet) {
+    if (this._sent[0] !== packet) return;
+    this._sent.shift();
+    this._count++;
+  }
+
+  _lost(packet) {
+    packet.lost = true;
+    this._fail(packet.id);
+  }
+
+  _onopen() {
+    const { engine } = this.io;
+    const hello = (auth) => {
+      if (engine !== this.io.engine || engine === this._asked || !this.active) return;
+      this._asked = engine;
+      const known = this._pid && { pid: this._pid, offset: this._offset };
+      engine.send(encode(CONNECT, this.nsp, { ...known, n: true, ...auth }));
+    };
+    if (typeof this.auth === 'function') call(this.auth, this, [hello]);
+    else hello(this.auth);
+  }
+
+  _onpacket(type, data, id) {
+    if (type === CONNECT) this._onconnect(data);
+    else if (type === EVENT) this._onevent(data, id);
+    else if (type === ACK) this._settle(id, null, data);
+    else {
+      this._destroy();
+      if (type === DISCONNECT) this._onclose('io server disconnect');
+      else this._fire('connect_error', Object.assign(new Error(data.message), { data: data.data }));
+    }
+  }
+
+  _onconnect({ sid, pid, n }) {
+    this.id = sid;
+    this.connected = true;
+    this.recovered = !!pid && pid === this._pid;
+    this._counts = n >= 0;
+    // Again: what was not taken, or, in a new socket, never on its way.
+    const again = this._sent.filter((p, i) => !p.lost && (this.recovered ? i >= n - this._count : !p.posted));
+    const queue = [...again, ...this.sendBuffer];
+    if (!this.recovered) this._clearAcks(queue);
+    this._pid = pid;
+    this._count = n || 0;
+    this._sent = [];
+    this.sendBuffer = [];
+    queue.forEach(this._send, this);
+    this.receiveBuffer.splice(0).forEach(this._deliver, this);
+    this._fire('connect');
+  }
+
+  _onevent(data, id) {
+    const last = data[data.length - 1];
+    const marker = data[0] === 'pollux' && data.length === 2 && isString(last);
+    if (marker || (!id && this._pid && isString(last) && !this._counts)) this._offset = last;
+    if (marker) return;
+    if (id) {
+      data.push((...args) => { // works once
+        if (id && this.connected) this.io.engine.send(encode(ACK, this.nsp, args, id));
+        id = '';
+      });
+    }
+    if (this.connected) this._deliver(data);
+    else this.receiveBuffer.push(data);
+  }
+
+  _deliver(data) {
+    this._any._fire('', ...data);
+    this._fire(...data);
+  }
+
+  _settle(id, trouble, data = []) {
+    const ack = this.acks[id];
+    if (!ack) return;
+    delete this.acks[id];
+    clearTimeout(ack.timer);
+    if (ack.errorFirst) call(ack.fn, this, [trouble && new Error(trouble), ...data]);
+    else if (!trouble) call(ack.fn, this, data);
+  }
+
+  _fail(id) { this._settle(id, 'socket has been disconnected'); }
+
+  _clearAcks(except) {
+    const kept = except.map((p) => p.id);
+    for (const id in this.acks) if (!kept.includes(+id)) this._fail(id);
+  }
+
+  _forget() {
+    this._sent = [];
+    this._clearAcks(this.sendBuffer);
+  }
+
+  _onclose(reason, err) {
+    this.connected = false;
+    this.id = undefined;
+    this._fire('disconnect', reason, err);
+    if (!this._counts || !this.active || !this.io.opts.reconnection) this._forget();
+  }
+
+  _destroy() {
+    this.active = this._asked = false;
+    if (!this.io._sockets[0]) this.io._close();
+  }
+}
+Socket.prototype.open = Socket.prototype.connect;
+Socket.prototype.close = Socket.prototype.disconnect;
+
+/** io([url][, options]). The URL's path is the namespace. */
+function io(uri, opts) {
+  if (!isString(uri)) [uri, opts] = [undefined, opts || uri];
+  const { path = '/socket.io', forceNew, multiplex = true } = opts || {};
+  const { url, nsp } = parse(uri);
+  const shared = !forceNew && multiplex && !cache[url + path]?.nsps[nsp];
+  const manager = (shared && cache[url + path]) || new Manager(uri, opts);
+  if (shared) cache[url + path] = manager;
+  return manager.socket(nsp, opts);
+}
+Object.assign(io, { io, connect: io, Manager, Socket, protocol: 5 });
+
+if (typeof module === 'object' && module.exports) module.exports = io;
+else globalThis.io = io;
+})();
