@@ -1,0 +1,865 @@
+// The client file htdocs/socket.io/socket.io.js, against a stage: a server whose every answer is the test's own.
+//
+// `rules` is a table of what a page sees and what the wire carries; each row is run with our client file and with the official client, and
+// both must give the transcript in view. What follows it is ours alone: retries, the count of events taken, the marker.
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import http from 'node:http';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { gzipSync } from 'node:zlib';
+import { channelName, htdocs, peer, shim, sleep, until, withPollux, within } from './harness.mjs';
+
+const require = createRequire(import.meta.url);
+const file = join(htdocs, 'socket.io', 'socket.io.js');
+const clients = { ours: require(file), official: require('socket.io-client').io };
+const ours = clients.ours;
+
+// ---- the stage
+
+/**
+ * A server of one client. `heard`: all packets of all POSTs; `say(...)`: packets for its next poll; `answer(rq)`: what a request gets
+ * instead of the usual, or nothing; `connect(text, session)`: the packets that answer a CONNECT.
+ */
+async function onStage(body, settings = {}) {
+    const stage = {
+        heard: [], requests: [], sessions: [], held: null, waiting: [],
+        hello: { upgrades: [], pingInterval: 25000, pingTimeout: 20000, maxPayload: 1000000, ...settings.hello },
+        answer: settings.answer ?? (() => undefined),
+        connect: settings.connect ?? ((text) => `${text.replace(/\{.*/, '')}{"sid":"id${stage.sessions.length}"}`),
+
+        say(...packets) {
+            stage.waiting.push(...packets);
+            stage.flush();
+        },
+        flush() {
+            const { held } = stage;
+            if (!held || !stage.waiting.length) return;
+            stage.held = null;
+            held.reply(stage.waiting.splice(0).join('\x1e'));
+        },
+        /** All that was heard, the count's request left out, so that both clients read the same. */
+        said: () => stage.heard.map((packet) => packet.replace(/^(40(?:\/\w+,)?)(\{.*)$/, (all, head, auth) => {
+            const { n, ...rest } = JSON.parse(auth);
+            return head + (Object.keys(rest).length ? JSON.stringify(rest) : '');
+        })),
+        hear: (packet) => until(() => stage.said().includes(packet), 5000, `${packet} among ${stage.heard}`),
+        /** The session fails: its poll is answered with STATUS, the next one is unknown. */
+        cut(status = 400) {
+            stage.sessions.push('gone');
+            stage.held?.reply('{"code":1,"message":"Session ID unknown"}', status);
+            stage.held = null;
+        },
+    };
+    const server = http.createServer(async (rq, rs) => {
+        const chunks = [];
+        for await (const chunk of rq) chunks.push(chunk);
+        const { searchParams, pathname } = new URL(rq.url, 'http://x');
+        const query = Object.fromEntries(searchParams);
+        const request = {
+            method: rq.method, path: pathname, query, headers: rq.headers, body: `${Buffer.concat(chunks)}`,
+            drop: () => rq.socket.destroy(),
+            reply: (text, status = 200) => rs.writeHead(status, { 'Content-Type': 'text/plain' }).end(text),
+        };
+        stage.requests.push(request);
+        if (await stage.answer(request) !== undefined) return;
+        stage.usual(request);
+    });
+    stage.usual = (request) => {
+        const { method, query } = request;
+        if (!query.sid) {
+            stage.waiting = [];
+            stage.sessions.push(`session${stage.sessions.length + 1}`);
+            request.reply(`0${JSON.stringify({ sid: stage.sessions.at(-1), ...stage.hello })}`);
+        } else if (query.sid !== stage.sessions.at(-1)) request.reply('{"code":1,"message":"Session ID unknown"}', 400);
+        else if (method === 'GET') {
+            stage.held = request;
+            stage.flush();
+        } else {
+            stage.take(request);
+            request.reply('ok');
+        }
+    };
+    stage.take = ({ body: text }) => {
+        for (const packet of text.split('\x1e')) {
+            stage.heard.push(packet);
+            if (packet.startsWith('40')) stage.say(...[stage.connect(packet)].flat().filter(Boolean));
+            if (packet === '1') stage.say('6');
+        }
+    };
+    await new Promise((done) => server.listen(settings.port ?? 0, '127.0.0.1', done));
+    stage.url = `http://127.0.0.1:${server.address().port}`;
+    stage.down = () => {
+        server.closeAllConnections();
+        return new Promise((done) => server.close(done));
+    };
+    try {
+        await body(stage);
+    } finally {
+        await stage.down();
+    }
+}
+
+const quick = { reconnectionDelay: 20, reconnectionDelayMax: 40, randomizationFactor: 0, transports: ['polling'], forceNew: true };
+const heard = (socket, name) => within(new Promise((done) => socket.once(name, (...args) => done(args))), `"${name}"`, 5000);
+const plain = (value) => {
+    if (value instanceof Error) return `Error: ${value.message}`;
+    if (value instanceof ArrayBuffer) return `<${Buffer.from(value).toString('hex')}>`;
+    if (ArrayBuffer.isView(value)) return `<${Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString('hex')}>`;
+    if (Array.isArray(value)) return value.map(plain);
+    if (value && typeof value === 'object') return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, plain(v)]));
+    return typeof value === 'function' ? 'function' : value;
+};
+
+// ---- what both clients do
+
+/** [rule, settings of the stage, options of the client, what is played; it returns the transcript, the transcript]. */
+const rules = [
+    ['a_socket_connects', {}, {}, async ({ stage, socket }) => {
+        const before = [socket.connected, socket.disconnected, socket.active, socket.id];
+        await heard(socket, 'connect');
+        return [before, [socket.connected, socket.disconnected, socket.active, socket.id, socket.nsp, !!socket.recovered], stage.said()];
+    }, [[false, true, true, undefined], [true, false, true, 'id1', '/', false], ['40']]],
+
+    ['emits_before_connect_leave_in_order', {}, {}, async ({ stage, socket }) => {
+        socket.emit('a', 1).emit('b', 'x', null, undefined, { y: [true] }).send('m', 2);
+        socket.emit('c');
+        await stage.hear('42["c"]');
+        return stage.said();
+    }, ['40', '42["a",1]', '42["b","x",null,null,{"y":[true]}]', '42["message","m",2]', '42["c"]']],
+
+    ['acknowledgements_come_and_go', {}, {}, async ({ stage, socket, log }) => {
+        socket.emit('ask', 1, (...args) => log('ack', ...args));
+        socket.emit('ask', 2, (...args) => log('ack', ...args));
+        socket.on('question', (a, answer) => {
+            answer('yes', a);
+            answer('twice');
+        });
+        await stage.hear('421["ask",2]');
+        stage.say('431["two",{"k":2}]', '430[]', '430["again"]', '439["nobody asked"]', '427["question",5]');
+        await stage.hear('437["yes",5]');
+        return [log.lines, stage.said()];
+    }, [[['ack', 'two', { k: 2 }], ['ack']], ['40', '420["ask",1]', '421["ask",2]', '437["yes",5]']]],
+
+    ['an_acknowledgement_times_out', {}, {}, async ({ stage, socket, log }) => {
+        await heard(socket, 'connect');
+        socket.timeout(30).emit('late', (...args) => log('late', ...args));
+        socket.timeout(3000).emit('soon', (...args) => log('soon', ...args));
+        await stage.hear('421["soon"]');
+        stage.say('431["x"]');
+        await until(() => log.lines.length === 2);
+        stage.say('430["too late"]', '42["on"]');
+        await heard(socket, 'on');
+        return log.lines;
+    }, [['soon', null, 'x'], ['late', 'Error: operation has timed out']]],
+
+    ['a_timed_out_emit_leaves_the_buffer', {}, { autoConnect: false }, async ({ stage, socket, log }) => {
+        socket.timeout(10).emit('stale', (err) => log(err));
+        socket.emit('fresh');
+        await until(() => log.lines.length);
+        socket.connect();
+        await stage.hear('42["fresh"]');
+        return [log.lines, stage.said()];
+    }, [[['Error: operation has timed out']], ['40', '42["fresh"]']]],
+
+    ['emit_with_ack_is_a_promise', {}, {}, async ({ stage, socket }) => {
+        const one = socket.emitWithAck('one', 1);
+        const two = socket.timeout(20).emitWithAck('two').catch((err) => plain(err));
+        const three = socket.emitWithAck('three').catch((err) => plain(err));
+        await stage.hear('422["three"]');
+        stage.say('430["first","second"]');
+        const values = [await one, await two];
+        socket.disconnect();
+        return [...values, await three];
+    }, ['first', 'Error: operation has timed out', 'Error: socket has been disconnected']],
+
+    ['a_disconnect_removes_acknowledgements', {}, {}, async ({ stage, socket, log }) => {
+        await heard(socket, 'connect');
+        socket.on('disconnect', (reason) => log(reason));
+        socket.emit('a', () => log('never'));
+        socket.timeout(5000).emit('b', (err) => log(err));
+        await stage.hear('421["b"]');
+        socket.disconnect();
+        return [log.lines, socket.connected, socket.active];
+    }, [[['io client disconnect'], ['Error: socket has been disconnected']], false, false]],
+
+    ['reserved_names_throw', {}, {}, async ({ socket }) =>
+        ['connect', 'connect_error', 'disconnect', 'disconnecting', 'newListener', 'removeListener'].map((name) => {
+            try {
+                return socket.emit(name);
+            } catch (err) {
+                return err.message;
+            }
+        }),
+    ['connect', 'connect_error', 'disconnect', 'disconnecting', 'newListener', 'removeListener'].map((n) => `"${n}" is a reserved event name`)],
+
+    ['binary_goes_out', {}, {}, async ({ stage, socket }) => {
+        const bytes = new Uint8Array([9, 1, 2, 3, 9]);
+        socket.emit('b', bytes.buffer, { deep: [bytes.subarray(1, 4)], view: new DataView(bytes.buffer, 4) }, Buffer.from('hi'));
+        socket.emit('after', new Uint16Array([258]), () => {});
+        await stage.hear('bAgE=');
+        return stage.said();
+    }, ['40', '454-["b",{"_placeholder":true,"num":0},'
+        + '{"deep":[{"_placeholder":true,"num":1}],"view":{"_placeholder":true,"num":2}},{"_placeholder":true,"num":3}]',
+    'bCQECAwk=', 'bAQID', 'bCQ==', 'baGk=', '451-0["after",{"_placeholder":true,"num":0}]', 'bAgE=']],
+
+    ['binary_comes_in', {}, {}, async ({ stage, socket, log }) => {
+        await heard(socket, 'connect');
+        socket.onAny((...args) => log(...args));
+        socket.emit('ask', (...args) => log('ack', ...args));
+        await stage.hear('420["ask"]');
+        stage.say('452-["b",{"_placeholder":true,"num":1},{"x":[{"_placeholder":true,"num":0}]}]', 'bAQID', 'bBAU=');
+        stage.say('461-0[{"_placeholder":true,"num":0}]');
+        stage.say('bBgc=', '42["end",{"_placeholder":true,"num":0}]');
+        await heard(socket, 'end');
+        return log.lines;
+    }, [['b', '<0405>', { x: ['<010203>'] }], ['ack', '<0607>'], ['end', { _placeholder: true, num: 0 }]]],
+
+    ['a_binary_acknowledgement_goes_out', {}, {}, async ({ stage, socket }) => {
+        await heard(socket, 'connect');
+        socket.on('q', (answer) => answer(Uint8Array.of(255)));
+        stage.say('423["q"]');
+        await stage.hear('b/w==');
+        return stage.said().slice(1);
+    }, ['461-3[{"_placeholder":true,"num":0}]', 'b/w==']],
+
+    ['listeners', {}, {}, async ({ stage, socket, log }) => {
+        await heard(socket, 'connect');
+        const twice = (...args) => log('twice', ...args);
+        const gone = () => log('gone');
+        socket.on('e', twice).on('e', twice).once('e', (x) => log('once', x)).on('e', gone).off('e', gone).once('e', gone).off('e', gone);
+        socket.on('e', function () { log('this', this === socket); });
+        socket.on('other', () => log('other')).off('other');
+        socket.on(7, (x) => log('seven', x));
+        const any = (name) => log('any', name);
+        socket.onAny(any).onAny(gone).offAny(gone);
+        stage.say('42["e",1]', '42["e",2]', '42["other"]', '42[7,"n"]');
+        await heard(socket, '7');
+        socket.offAny();
+        socket.off('e', twice);
+        stage.say('42["e",3]', '42["end"]');
+        await heard(socket, 'end');
+        const left = socket.listeners('e').length;
+        socket.off();
+        return [log.lines, left, socket.listeners('e')];
+    }, [[
+        ['any', 'e'], ['twice', 1], ['twice', 1], ['once', 1], ['this', true],
+        ['any', 'e'], ['twice', 2], ['twice', 2], ['this', true],
+        ['any', 'other'], ['any', 7], ['seven', 'n'],
+        ['twice', 3], ['this', true],
+    ], 2, []]],
+
+    ['the_server_disconnects', {}, {}, async ({ stage, socket, log }) => {
+        await heard(socket, 'connect');
+        socket.on('disconnect', (reason) => log(reason, socket.connected, socket.active, socket.id));
+        socket.on('e', () => log('e'));
+        stage.say('42["e"]', '41');
+        await heard(socket, 'disconnect');
+        await stage.hear('1');
+        await sleep(60);
+        const sessions = stage.sessions.length;
+        socket.connect();
+        await heard(socket, 'connect');
+        return [log.lines, sessions, socket.id];
+    }, [[['e'], ['io server disconnect', false, false, undefined]], 1, 'id2']],
+
+    ['the_client_disconnects', {}, {}, async ({ stage, socket, log }) => {
+        await heard(socket, 'connect');
+        socket.on('disconnect', (reason) => log(reason));
+        socket.emit('last');
+        socket.disconnect().disconnect();
+        await stage.hear('1');
+        return [log.lines, stage.said()];
+    }, [[['io client disconnect']], ['40', '42["last"]', '41', '1']]],
+
+    ['closing_in_a_handler_ends_delivery', {}, {}, async ({ stage, socket, log }) => {
+        await heard(socket, 'connect');
+        socket.on('e', (x) => {
+            log('e', x);
+            socket.close();
+        });
+        stage.say('42["e",1]', '42["e",2]');
+        await stage.hear('1');
+        return log.lines;
+    }, [['e', 1]]],
+
+    ['a_lost_transport_comes_back', {}, {}, async ({ stage, socket, log }) => {
+        await heard(socket, 'connect');
+        for (const name of ['open', 'error', 'close', 'reconnect_attempt', 'reconnect', 'reconnect_error']) {
+            socket.io.on(name, (x) => log('io', name, x));
+        }
+        socket.on('disconnect', (reason) => log(reason, socket.active));
+        stage.say('1');
+        await heard(socket, 'disconnect');
+        socket.emit('meanwhile');
+        await heard(socket, 'connect');
+        await stage.hear('42["meanwhile"]');
+        return [log.lines.filter(([, x]) => x !== 'error'), socket.id];
+    }, [[
+        ['transport close', true], ['io', 'close', 'transport close'],
+        ['io', 'reconnect_attempt', 1], ['io', 'open', undefined], ['io', 'reconnect', 1],
+    ], 'id2']],
+
+    ['without_reconnection_it_stays_away', {}, { reconnection: false }, async ({ stage, socket, log }) => {
+        await heard(socket, 'connect');
+        stage.say('1');
+        const [reason] = await heard(socket, 'disconnect');
+        await sleep(60);
+        const { length } = stage.sessions;
+        socket.connect();
+        await heard(socket, 'connect');
+        return [reason, length, socket.id];
+    }, ['transport close', 1, 'id2']],
+
+    ['connecting_by_hand_in_disconnect', {}, {}, async ({ stage, socket }) => {
+        await heard(socket, 'connect');
+        socket.once('disconnect', () => socket.connect());
+        stage.say('41');
+        await heard(socket, 'connect');
+        return [socket.id, stage.said().filter((p) => p === '40').length];
+    }, ['id2', 2]],
+
+    ...[
+        ['42{}'], ['49'], ['42["a"'], ['42[{}]'], ['43"x"'], ['41["x"]'], ['4511-["a"]'],
+        ['451-["a",{"_placeholder":true,"num":0}]', '42["b"]'],
+    ].map((packets) =>
+        [`a_packet_that_is_none: ${packets}`, {}, {}, async ({ stage, socket }) => {
+            await heard(socket, 'connect');
+            stage.say(...packets);
+            const [reason] = await heard(socket, 'disconnect');
+            await heard(socket, 'connect');
+            return [reason, socket.id];
+        }, ['parse error', 'id2']]),
+
+    ...[
+        ['an empty answer', '', 200], ['a page', '<html>', 200],
+        ['an unknown session', '{"code":1,"message":"Session ID unknown"}', 400],
+    ].map(([what, text, status]) =>
+        [`a_poll_that_is_answered_with ${what}`, {}, {}, async ({ stage, socket, log }) => {
+            await heard(socket, 'connect');
+            socket.io.on('error', (err) => log(err));
+            await until(() => stage.held);
+            stage.held.reply(text, status);
+            stage.held = null;
+            const [reason] = await heard(socket, 'disconnect');
+            await heard(socket, 'connect');
+            return [reason, log.lines];
+        }, ['transport error', [[status === 200 ? 'Error: server error' : 'Error: xhr poll error']]]]),
+
+    ['heartbeat', { hello: { pingInterval: 50, pingTimeout: 50 } }, {}, async ({ stage, socket, log }) => {
+        await heard(socket, 'connect');
+        socket.io.on('ping', () => log('ping'));
+        for (let i = 0; i < 4; i++) {
+            stage.say('2');
+            await sleep(40);
+        }
+        const [reason] = await heard(socket, 'disconnect');
+        return [log.lines.length, stage.said().filter((p) => p === '3').length, reason];
+    }, [4, 4, 'ping timeout']],
+
+    ['a_refused_connection', { connect: () => '44{"message":"no entry","data":{"code":7}}' }, {}, async ({ stage, socket }) => {
+        const [err] = await heard(socket, 'connect_error');
+        await sleep(60);
+        const { length } = stage.sessions;
+        stage.connect = () => '40{"sid":"later"}';
+        socket.connect();
+        await heard(socket, 'connect');
+        return [err instanceof Error, err.message, err.data, length, socket.id];
+    }, [true, 'no entry', { code: 7 }, 1, 'later']],
+
+    ['a_refused_handshake', {
+        answer: (rq) => rq.reply('{"code":4,"message":"Forbidden"}', 403) ?? true,
+    }, { reconnectionAttempts: 2 }, async ({ socket, log }) => {
+        for (const name of ['error', 'reconnect_attempt', 'reconnect_error', 'reconnect_failed']) socket.io.on(name, (...args) => log(name, ...args));
+        socket.on('connect_error', (err) => log('connect_error', err.message, err.description));
+        await heard(socket.io, 'reconnect_failed');
+        return [log.lines, socket.active, socket.connected];
+    }, [[
+        ['connect_error', 'xhr poll error', 403], ['error', 'Error: xhr poll error'],
+        ['reconnect_attempt', 1],
+        ['connect_error', 'xhr poll error', 403], ['error', 'Error: xhr poll error'], ['reconnect_error', 'Error: xhr poll error'],
+        ['reconnect_attempt', 2],
+        ['connect_error', 'xhr poll error', 403], ['error', 'Error: xhr poll error'],
+        ['reconnect_failed'], ['reconnect_error', 'Error: xhr poll error'],
+    ], true, false]],
+
+    ['a_slow_handshake', { answer: () => true }, { timeout: 40, reconnection: false }, async ({ socket }) => {
+        const [err] = await heard(socket, 'connect_error');
+        return err.message;
+    }, 'timeout'],
+
+    ['auth_goes_with_connect', {}, { auth: { token: 'x' } }, async ({ stage, socket }) => {
+        await heard(socket, 'connect');
+        socket.auth = (done) => setTimeout(done, 10, { token: 'y' });
+        stage.say('1');
+        await heard(socket, 'connect');
+        return stage.said();
+    }, ['40{"token":"x"}', '40{"token":"y"}']],
+
+    ['recovery', { connect: () => '40{"sid":"first","pid":"secret"}' }, {}, async ({ stage, socket, log }) => {
+        await heard(socket, 'connect');
+        socket.on('disconnect', (reason) => log(reason));
+        socket.on('connect', () => log('connect', socket.id, socket.recovered));
+        socket.on('e', (...args) => log('e', ...args));
+        stage.connect = () => ['42["e",3,"offset3"]', '42["e",4,"offset4"]', '40{"sid":"first","pid":"secret"}'];
+        stage.say('42["e",1,"offset1"]', '42["e",2]');
+        await until(() => log.lines.length === 2);
+        stage.say('1');
+        await heard(socket, 'connect');
+        stage.connect = () => '40{"sid":"second","pid":"other"}';
+        stage.say('1');
+        await heard(socket, 'connect');
+        return [log.lines, stage.said()];
+    }, [[
+        ['e', 1, 'offset1'], ['e', 2], ['transport close'], ['e', 3, 'offset3'], ['e', 4, 'offset4'], ['connect', 'first', true],
+        ['transport close'], ['connect', 'second', false],
+    ], ['40', '40{"pid":"secret","offset":"offset1"}', '40{"pid":"secret","offset":"offset4"}']]],
+
+    ['volatile_waits_for_nobody', {}, { autoConnect: false }, async ({ stage, socket }) => {
+        socket.volatile.emit('lost', 1);
+        socket.connect();
+        await heard(socket, 'connect');
+        await until(() => stage.held);
+        socket.volatile.emit('sent', 2);
+        socket.compress(true).emit('sent', 3);
+        await stage.hear('42["sent",3]');
+        return stage.said();
+    }, ['40', '42["sent",2]', '42["sent",3]']],
+
+    ['options_reach_the_wire', {}, { path: '/deep/er', query: { a: 'b c', d: 1 }, extraHeaders: { 'X-Own': 'yes' } }, async ({ stage, socket }) => {
+        await heard(socket, 'connect');
+        const [first] = stage.requests;
+        const all = stage.requests.every(({ path, query, headers }) =>
+            path === '/deep/er/' && query.a === 'b c' && query.d === '1' && query.EIO === '4' && headers['x-own'] === 'yes');
+        const post = stage.requests.find((rq) => rq.method === 'POST');
+        const fresh = new Set(stage.requests.map((rq) => rq.query.t)).size === stage.requests.length;
+        return [all, first.query.transport, fresh, post.headers['content-type']];
+    }, [true, 'polling', true, 'text/plain;charset=UTF-8']],
+
+    ['a_payload_keeps_to_the_limit', { hello: { maxPayload: 100 } }, {}, async ({ stage, socket }) => {
+        await heard(socket, 'connect');
+        for (let i = 0; i < 20; i++) socket.emit('e', `čau${i}`);
+        socket.emit('long', 'x'.repeat(200));
+        socket.emit('end');
+        await stage.hear('42["end"]');
+        const posts = stage.requests.filter((rq) => rq.method === 'POST').map((rq) => rq.body);
+        const fits = (text) => Buffer.byteLength(text) <= 100 || text === `42["long","${'x'.repeat(200)}"]`; // which cannot be helped
+        return [stage.said().length, posts.every(fits), posts.length < 15];
+    }, [23, true, true]],
+];
+
+/** The same for what io() itself does with its arguments: [rule, what is played, the transcript]. */
+const entries = [
+    ['namespaces_share_a_session', async ({ stage, io, sockets }) => {
+        const a = io(`${stage.url}/a`, { ...quick, forceNew: false });
+        const b = io(`${stage.url}/b?x=1`, { ...quick, forceNew: false });
+        sockets.push(a, b);
+        await Promise.all([heard(a, 'connect'), heard(b, 'connect')]);
+        a.emit('to', 'a');
+        b.emit('to', 'b', () => {});
+        await stage.hear('42/b,0["to","b"]');
+        const got = [];
+        a.onAny((...args) => got.push(['a', ...args]));
+        b.onAny((...args) => got.push(['b', ...args]));
+        stage.say('42/a,["one"]', '42/b,["two"]', '42/c,["nobody"]', '42["root"]', '41/a,');
+        await heard(a, 'disconnect');
+        b.emit('still here');
+        await stage.hear('42/b,["still here"]');
+        b.disconnect();
+        await stage.hear('1');
+        return [a.io === b.io, a.nsp, b.nsp, stage.sessions.length, got, stage.said().sort()];
+    }, [true, '/a', '/b', 1, [['a', 'one'], ['b', 'two']],
+        ['1', '40/a,', '40/b,', '41/b,', '42/a,["to","a"]', '42/b,0["to","b"]', '42/b,["still here"]']]],
+
+    ['the_same_namespace_twice_is_two_sessions', async ({ stage, io, sockets }) => {
+        const [a, b, c, d] = [{}, {}, { forceNew: true }, { multiplex: false }].map((options) =>
+            io.connect(options.forceNew ? `${stage.url}/c` : stage.url, { ...quick, forceNew: false, autoConnect: false, ...options }));
+        sockets.push(a, b, c, d);
+        return new Set([a.io, b.io, c.io, d.io]).size;
+    }, 4],
+
+    ['a_manager_by_hand', async ({ stage, io, sockets }) => {
+        const manager = new io.Manager(stage.url, { ...quick, autoConnect: false });
+        const socket = manager.socket('/admin', { auth: { token: 1 } });
+        sockets.push(socket);
+        const before = [
+            socket.active, stage.requests.length, socket instanceof io.Socket, socket.io === manager, manager.socket('/admin') === socket,
+        ];
+        socket.open();
+        await heard(socket, 'connect');
+        return [before, stage.said(), manager.engine.id, manager.engine.transport.name, io.protocol ?? 5];
+    }, [[false, 0, true, true, true], ['40/admin,{"token":1}'], 'session1', 'polling', 5]],
+
+    ['query_of_the_url', async ({ stage, io, sockets }) => {
+        const socket = io(`${stage.url}/?token=a%20b`, quick);
+        sockets.push(socket);
+        await heard(socket, 'connect');
+        return [socket.nsp, stage.requests.every((rq) => rq.query.token === 'a b')];
+    }, ['/', true]],
+];
+
+for (const [name, io] of Object.entries(clients)) {
+    describe(`what a page sees, with the ${name} client`, () => {
+        for (const [rule, settings, options, play, expected] of rules) {
+            it(rule, () => onStage(async (stage) => {
+                const lines = [];
+                const log = Object.assign((...args) => lines.push(plain(args)), { lines });
+                const socket = io(stage.url, { ...quick, ...options });
+                try {
+                    assert.deepEqual(plain(await play({ stage, socket, log })), expected);
+                } finally {
+                    socket.io.reconnection?.(false);
+                    socket.io.opts.reconnection = false;
+                    socket.disconnect();
+                }
+            }, settings));
+        }
+        for (const [rule, play, expected, settings] of entries) {
+            it(rule, () => onStage(async (stage) => {
+                const sockets = [];
+                try {
+                    assert.deepEqual(plain(await play({ stage, io, sockets })), expected);
+                } finally {
+                    sockets.forEach((socket) => socket.disconnect());
+                }
+            }, settings));
+        }
+    });
+}
+
+// ---- what only ours does
+
+/** A page's socket with our client file on STAGE, closed at the end. */
+const withOurs = (settings, options, play) => () => onStage(async (stage) => {
+    const socket = ours(stage.url, { ...quick, ...options });
+    try {
+        await play(stage, socket);
+    } finally {
+        socket.io.opts.reconnection = false;
+        socket.disconnect();
+    }
+}, settings);
+
+/** Answers CONNECT as a server that counts: COUNT events taken. */
+const counting = (count, pid = 'secret') => () => `40{"sid":"id","pid":"${pid}","n":${count}}`;
+const isPost = (what) => (rq) => rq.method === 'POST' && rq.body.includes(what);
+
+describe('what our client file adds', () => {
+    it('is_small', () => {
+        const { length } = gzipSync(readFileSync(file), { level: 9 });
+        assert.ok(length <= 6144, `${length} bytes with gzip -9; 6 KB are 6144`);
+    });
+
+    it('is_an_es_module_too', async () => {
+        const module = await import(join(htdocs, 'socket.io', 'socket.io.mjs'));
+        assert.deepEqual(Object.keys(module).sort(), ['Manager', 'Socket', 'connect', 'default', 'io', 'protocol']);
+        assert.equal(module.default, module.io);
+        assert.equal(new module.Manager('http://127.0.0.1:1', { autoConnect: false }).socket('/') instanceof module.Socket, true);
+    });
+
+    it('says_who_it_is_in_the_handshake', withOurs({}, {}, async (stage, socket) => {
+        await heard(socket, 'connect');
+        assert.deepEqual(stage.requests.map((rq) => rq.query.pollux), ['1', ...stage.requests.slice(1).map(() => undefined)]);
+        assert.equal(stage.heard[0], '40{"n":true}');
+    }));
+
+    it('what_is_emitted_in_one_go_leaves_in_one_post', withOurs({}, {}, async (stage, socket) => {
+        await heard(socket, 'connect');
+        for (let i = 0; i < 50; i++) socket.emit('e', i);
+        await stage.hear('42["e",49]');
+        assert.equal(stage.requests.filter((rq) => rq.method === 'POST').length, 2);
+    }));
+
+    it('a_blob_is_an_attachment_and_keeps_its_place', withOurs({}, {}, async (stage, socket) => {
+        socket.emit('a', new Blob(['hi']));
+        socket.emit('b');
+        await stage.hear('42["b"]');
+        assert.deepEqual(stage.said(), ['40', '451-["a",{"_placeholder":true,"num":0}]', 'baGk=', '42["b"]']);
+    }));
+
+    for (const how of ['drop', 500, 502, 503, 504, 429]) {
+        it(`a_post_that_meets ${how} is repeated with the same t`, withOurs({}, {}, async (stage, socket) => {
+            await heard(socket, 'connect');
+            let failures = 2;
+            stage.answer = (rq) => {
+                if (!isPost('"e"')(rq) || !failures--) return undefined;
+                if (how === 'drop') rq.drop();
+                else rq.reply('not now', how);
+                return true;
+            };
+            socket.emit('e', 1);
+            await stage.hear('42["e",1]');
+            const tries = stage.requests.filter(isPost('"e"'));
+            assert.deepEqual([tries.length, new Set(tries.map((rq) => rq.query.t)).size, socket.connected], [3, 1, true]);
+        }));
+
+        it(`a_poll_that_meets ${how} is repeated with the same t`, withOurs({}, {}, async (stage, socket) => {
+            await heard(socket, 'connect');
+            await until(() => stage.held);
+            const first = stage.held;
+            stage.held = null;
+            if (how === 'drop') first.drop();
+            else first.reply('not now', how);
+            await until(() => stage.held);
+            assert.equal(stage.held.query.t, first.query.t);
+            stage.say('42["e",1]');
+            await heard(socket, 'e');
+            assert.equal(stage.sessions.length, 1);
+        }));
+    }
+
+    it('what_fails_for_good_is_a_transport_error', withOurs({}, {}, async (stage, socket) => {
+        await heard(socket, 'connect');
+        stage.answer = (rq) => (isPost('"e"')(rq) && stage.sessions.length === 1 ? rq.drop() ?? true : undefined);
+        socket.emit('e', 1);
+        const [reason, err] = await heard(socket, 'disconnect');
+        assert.deepEqual([reason, err.message, err.description], ['transport error', 'xhr post error', 0]);
+        assert.equal(stage.requests.filter(isPost('"e"')).length, 6);
+    }));
+
+    it('the_marker_is_the_offset_and_nobody_hears_it', withOurs({ connect: counting(0) }, {}, async (stage, socket) => {
+        await heard(socket, 'connect');
+        const got = [];
+        socket.onAny((...args) => got.push(args));
+        socket.on('pollux', (...args) => got.push(args));
+        stage.say('42["e","no offset"]', '42["pollux","17"]', '42["pollux","x","y"]', '42["f"]');
+        await heard(socket, 'f');
+        stage.say('1');
+        await heard(socket, 'connect');
+        assert.deepEqual(got, [['e', 'no offset'], ['pollux', 'x', 'y'], ['x', 'y'], ['f']]);
+        assert.deepEqual(JSON.parse(stage.heard.at(-1).slice(2)), { pid: 'secret', offset: '17', n: true });
+    }));
+
+    it('events_that_were_not_taken_are_sent_again_and_no_other', withOurs({ connect: counting(0) }, {}, async (stage, socket) => {
+        await heard(socket, 'connect');
+        const acks = [];
+        const emit = (x) => socket.emit('e', x, (answer) => acks.push([x, answer]));
+        emit(1);
+        await stage.hear('420["e",1]');
+        // The session is gone for the next POST, of whose three events the server has taken two.
+        stage.answer = (rq) => {
+            if (!isPost('["e",2]')(rq)) return undefined;
+            stage.cut();
+            rq.reply('{"code":1,"message":"Session ID unknown"}', 400);
+            emit(5);
+            stage.answer = () => undefined;
+            return true;
+        };
+        stage.connect = counting(3);
+        emit(2);
+        emit(3);
+        emit(4);
+        await heard(socket, 'disconnect');
+        emit(6);
+        await heard(socket, 'connect');
+        await stage.hear('425["e",6]');
+        assert.equal(socket.recovered, true);
+        assert.deepEqual(stage.said().filter((p) => p.startsWith('42')), ['420["e",1]', '423["e",4]', '424["e",5]', '425["e",6]']);
+        stage.say(...[5, 4, 3, 2, 1, 0].map((id) => `43${id}["ok"]`));
+        await until(() => acks.length === 6);
+        assert.deepEqual(acks.map(([x]) => x), [6, 5, 4, 3, 2, 1]);
+    }));
+
+    it('in_a_new_socket_only_what_was_never_sent_is_sent', withOurs({ connect: counting(0) }, {}, async (stage, socket) => {
+        await heard(socket, 'connect');
+        const fates = [];
+        const emit = (x) => socket.timeout(60000).emit('e', x, (err) => fates.push([x, err && err.message]));
+        stage.answer = (rq) => {
+            if (!isPost('["e",1]')(rq)) return undefined;
+            emit(2); // while the POST is on its way: it waits
+            setTimeout(() => {
+                stage.cut();
+                rq.drop();
+                stage.answer = () => undefined;
+            }, 20);
+            return true;
+        };
+        stage.connect = counting(0, 'another');
+        emit(1);
+        await heard(socket, 'disconnect');
+        emit(3);
+        assert.deepEqual(fates, []);
+        await stage.hear('422["e",3]');
+        assert.equal(socket.recovered, false);
+        assert.deepEqual(stage.said().filter((p) => p.startsWith('42')), ['421["e",2]', '422["e",3]']);
+        assert.deepEqual(fates, [[1, 'socket has been disconnected']]);
+    }));
+
+    it('a_server_that_does_not_count_is_sent_nothing_twice', withOurs({ connect: () => '40{"sid":"id","pid":"secret"}' }, {}, async (stage, socket) => {
+        await heard(socket, 'connect');
+        const fates = [];
+        stage.answer = (rq) => {
+            if (!isPost('["e",1]')(rq)) return undefined;
+            stage.cut();
+            rq.reply('{"code":1,"message":"Session ID unknown"}', 400);
+            return true;
+        };
+        socket.timeout(60000).emit('e', 1, (err) => fates.push(err.message));
+        await heard(socket, 'disconnect');
+        stage.answer = () => undefined;
+        await until(() => fates.length);
+        socket.emit('e', 2);
+        await stage.hear('42["e",2]');
+        assert.deepEqual(stage.said().filter((p) => p.startsWith('42')), ['42["e",2]']);
+        assert.deepEqual(fates, ['socket has been disconnected']);
+    }));
+
+    it('what_the_server_refuses_is_not_sent_for_ever', withOurs({ connect: counting(0) }, {}, async (stage, socket) => {
+        await heard(socket, 'connect');
+        stage.answer = (rq) => (isPost('too big')(rq) ? rq.reply('', 413) ?? true : undefined);
+        const fate = socket.emitWithAck('e', 'too big').catch((err) => err.message);
+        await heard(socket, 'connect');
+        socket.emit('e', 'small');
+        await stage.hear('42["e","small"]');
+        assert.equal(stage.requests.filter(isPost('too big')).length, 1);
+        assert.equal(await fate, 'socket has been disconnected');
+    }));
+
+    it('a_disconnect_by_hand_forgets', withOurs({ connect: counting(0) }, {}, async (stage, socket) => {
+        await heard(socket, 'connect');
+        stage.answer = (rq) => (isPost('"e"')(rq) ? true : undefined);
+        const fate = socket.emitWithAck('e').catch((err) => err.message);
+        await until(() => stage.requests.some(isPost('"e"')));
+        stage.say('1');
+        await heard(socket, 'disconnect');
+        socket.disconnect();
+        assert.equal(await fate, 'socket has been disconnected');
+        stage.answer = () => undefined;
+        socket.connect();
+        await heard(socket, 'connect');
+        socket.emit('later');
+        await stage.hear('42["later"]');
+        assert.equal(stage.said().includes('42["e"]'), false);
+    }));
+
+    it('a_handler_that_throws_breaks_nothing', withOurs({}, {}, async (stage, socket) => {
+        const thrown = [];
+        const listeners = process.listeners('uncaughtException');
+        process.removeAllListeners('uncaughtException');
+        process.on('uncaughtException', (err) => thrown.push(err.message));
+        try {
+            await heard(socket, 'connect');
+            for (const name of ['e', 'disconnect']) socket.on(name, () => { throw new Error(name); });
+            stage.say('42["e"]', '42["f"]');
+            await heard(socket, 'f');
+            stage.say('1');
+            await heard(socket, 'connect');
+            assert.deepEqual(thrown, ['e', 'disconnect']);
+        } finally {
+            socket.off();
+            process.removeAllListeners('uncaughtException');
+            listeners.forEach((fn) => process.on('uncaughtException', fn));
+        }
+    }));
+
+    it('each_event_arrives_once_and_in_order_over_a_bad_line', () => onStage(async (stage) => {
+        // The stage becomes a server that keeps the promise: it counts, knows a repeated t, keeps what was not heard. The line loses
+        // requests before and after they are taken, and sessions.
+        const COUNT = 300;
+        let seed = 7;
+        const chance = (p) => (seed = (seed * 1103515245 + 12345) % 2147483648) / 2147483648 < p;
+        const taken = [];
+        const answered = new Set();
+        const out = Array.from({ length: COUNT }, (_, i) => i); // what the server has to say
+        let polls = new Map();
+        stage.connect = (text) => {
+            const { offset = '-1' } = JSON.parse(text.slice(2));
+            stage.next = Number(offset) + 1;
+            return `40{"sid":"id","pid":"secret","n":${taken.length}}`;
+        };
+        stage.answer = async (rq) => {
+            if (!rq.query.sid) {
+                polls = new Map();
+                stage.next = COUNT; // nothing to say before CONNECT
+                return undefined;
+            }
+            await sleep(1);
+            if (chance(0.1)) return rq.drop() ?? true; // on its way to the server
+            if (chance(0.02)) stage.cut();
+            if (rq.query.sid !== stage.sessions.at(-1)) return undefined;
+            if (rq.method === 'POST') {
+                if (!answered.has(rq.query.t)) {
+                    stage.take(rq);
+                    taken.push(...rq.body.split('\x1e').filter((p) => p.startsWith('42')).map((p) => JSON.parse(p.slice(2))[1]));
+                }
+                answered.add(rq.query.t);
+                if (chance(0.1)) return rq.drop() ?? true; // on its way back
+                return rq.reply('ok') ?? true;
+            }
+            if (!polls.has(rq.query.t)) {
+                const events = out.slice(stage.next, stage.next + 5);
+                if (stage.waiting.length || !events.length) return undefined;
+                stage.next += events.length;
+                polls.set(rq.query.t, [...events.map((i) => `42["e",${i}]`), `42["pollux","${stage.next - 1}"]`].join('\x1e'));
+            }
+            if (chance(0.1)) return rq.drop() ?? true;
+            return rq.reply(polls.get(rq.query.t)) ?? true;
+        };
+        const socket = ours(stage.url, quick);
+        const got = [];
+        socket.on('e', (i) => got.push(i));
+        try {
+            for (let i = 0; i < COUNT; i++) {
+                socket.emit('e', i);
+                if (i % 3 === 0) await sleep(2);
+            }
+            await until(() => taken.length >= COUNT && got.length >= COUNT, 60000);
+            assert.deepEqual(taken, out);
+            assert.deepEqual(got, out);
+            assert.ok(stage.sessions.length > 2, 'no session was lost');
+        } finally {
+            socket.io.opts.reconnection = false;
+            stage.answer = () => undefined;
+            socket.disconnect();
+        }
+    }));
+});
+
+describe('our client file and the server', () => {
+    it('each_message_arrives_once_and_in_order_while_the_server_is_killed', () => withPollux({ procs: 2, allow: /./ }, async (server) => {
+        const COUNT = 200;
+        const channel = channelName();
+        const [a, b] = [await peer(shim, server.url), await peer(shim, server.url)];
+        const sides = [a, b];
+        try {
+            for (const [side, joined] of [[a, 'created'], [b, 'joined']]) {
+                side.socket.emit('create or join', channel);
+                await side.tape.next(joined);
+            }
+            const got = sides.map(({ socket }) => {
+                const list = [];
+                socket.on('message', (i) => list.push(i));
+                return list;
+            });
+            const lost = sides.map(({ socket }) => {
+                const list = [];
+                socket.on('connect', () => list.push(socket.recovered));
+                return list;
+            });
+            const acks = [];
+            const killing = (async () => {
+                for (const pause of [100, 4000, 100]) { // the retries cover a short one, recovery a long one
+                    await sleep(300);
+                    await server.crash();
+                    await sleep(pause);
+                    await server.start();
+                }
+            })();
+            for (let i = 0; i < COUNT; i++) {
+                a.socket.emit('message', { channel, message: i }, ({ recipients }) => acks.push([i, recipients]));
+                b.socket.emit('message', { channel, message: i });
+                await sleep(5);
+            }
+            await killing;
+            await until(() => got.every((list) => list.length >= COUNT) && acks.length >= COUNT, 30000, 'all messages and acknowledgements');
+            const all = Array.from({ length: COUNT }, (_, i) => i);
+            assert.deepEqual(got, [all, all]);
+            assert.deepEqual(acks, all.map((i) => [i, 1]));
+            assert.ok(lost.every((list) => list.length > 0 && list.every(Boolean)), `each lost its session and recovered: ${lost}`);
+        } finally {
+            sides.forEach(({ socket }) => socket.disconnect());
+        }
+    }));
+});

@@ -1,0 +1,261 @@
+// The pages in Chromium, as people use them: chapter.html to Bye and Ack, call.html until the chat goes from browser to browser, index.html.
+// In every test the pages' consoles must stay free of errors.
+
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { after, before, describe, it } from 'node:test';
+import { chromium } from 'playwright-core';
+import { LIMIT_MS, channelName, startPollux, until } from './harness.mjs';
+
+const executablePath = process.env.POLLUX_CHROMIUM ?? '/usr/bin/chromium';
+const args = [
+    '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update',
+    '--disable-sync', '--use-fake-ui-for-media-stream', '--use-fake-device-for-media-stream',
+];
+
+let server, browser;
+
+before(async () => {
+    if (!existsSync(executablePath)) throw new Error(`${executablePath} is not there; install chromium, or name it in POLLUX_CHROMIUM`);
+    [server, browser] = await Promise.all([startPollux({ procs: 2 }), chromium.launch({ executablePath, args, headless: true })]);
+});
+
+after(async () => {
+    await browser?.close();
+    await server?.stop();
+});
+
+/** Run BODY(open), where open(path) is a page in a window of its own; close them, and look at their consoles. */
+const withPages = (body, { errors: expected = [] } = {}) => async () => {
+    const errors = [];
+    const contexts = [];
+    const open = async (path = '') => {
+        const context = await browser.newContext();
+        contexts.push(context);
+        const page = await context.newPage();
+        page.setDefaultTimeout(LIMIT_MS);
+        page.on('console', (message) => message.type() === 'error' && errors.push(`${message.text()} ${message.location().url}`));
+        page.on('pageerror', (error) => errors.push(`${error}`));
+        await page.goto(`${server.url}/${path}`);
+        return page;
+    };
+    try {
+        await body(open);
+    } catch (error) {
+        const texts = await Promise.all(contexts.flatMap((c) => c.pages()).map((page) => page.locator('body').innerText().catch(() => '?')));
+        throw new Error(`${error.message}\n--- consoles ---\n${errors.join('\n')}\n--- pages ---\n${texts.join('\n-----\n')}`, { cause: error });
+    } finally {
+        await Promise.all(contexts.map((context) => context.close()));
+    }
+    assert.deepEqual(errors.filter((error) => !expected.some((part) => error.includes(part))), []);
+};
+
+const address = (page, channel) => `${page}.html?channel=${encodeURIComponent(channel)}`;
+const state = (page, text) => page.locator('#state').filter({ hasText: text }).waitFor();
+/** The lines of a log: [class, text]. */
+const lines = (page, log) => page.locator(`#${log} p`).evaluateAll((all) => all.map((p) => [p.className, p.textContent]));
+const line = (page, log, text) => page.locator(`#${log} p`).filter({ hasText: text }).first().waitFor();
+async function write(page, text) {
+    await page.locator('#text:enabled').fill(text);
+    await page.locator('#text').press('Enter');
+}
+
+describe('index.html', () => {
+    it('shows_that_the_server_is_well_and_leads_to_the_pages', withPages(async (open) => {
+        const page = await open();
+        await state(page, /The server is well: it answered in [\d.]+ ms/);
+        const channel = channelName();
+        await page.locator('#channel').fill(channel);
+        await page.getByRole('button', { name: 'Talk through the server' }).click();
+        await line(page, 'steps', `Channel ${channel} is created`);
+        await page.goto(server.url);
+        await page.locator('#channel').fill(channel);
+        await page.getByRole('button', { name: 'Start a call' }).click();
+        await state(page, 'Waiting for the other');
+    }));
+
+    it('says_what_to_do_when_the_server_is_not_well', withPages(async (open) => {
+        const page = await open();
+        const wrong = { 503: 'error log says why', 404: 'nothing is mapped', 403: 'allowed_origins' };
+        for (const [status, advice] of Object.entries(wrong)) {
+            await page.route('**/socket.io/?*', (route) => route.fulfill({ status: Number(status), body: 'no' }));
+            await page.getByRole('button', { name: 'Ask again' }).click();
+            await state(page, `It answered ${status}`);
+            await page.locator('#advice').filter({ hasText: new RegExp(advice, 'i') }).waitFor();
+        }
+        await page.unrouteAll();
+        await page.getByRole('button', { name: 'Ask again' }).click();
+        await state(page, 'The server is well');
+    }, { errors: ['Failed to load resource'] }));
+});
+
+describe('the pages', () => {
+    it('may_live_in_any_folder', withPages(async (open) => {
+        const page = await open();
+        await page.route('**/deep/er/**', (route) => route.continue({ url: route.request().url().replace('/deep/er/', '/') }));
+        await page.goto(`${server.url}/deep/er/`);
+        await state(page, 'The server is well');
+        await page.locator('#channel').fill(channelName());
+        await page.getByRole('button', { name: 'Talk through the server' }).click();
+        await line(page, 'steps', 'is created');
+        assert.match(page.url(), /deep\/er\/chapter\.html/);
+        const paths = await page.evaluate(() => performance.getEntriesByType('resource').map((entry) => new URL(entry.name).pathname));
+        assert.deepEqual(paths.filter((path) => !path.startsWith('/deep/er/')), []);
+    }));
+
+    it('say_what_the_server_refuses', withPages(async (open) => {
+        for (const page of [await open(address('chapter', 'é'.repeat(100))), await open(address('call', 'é'.repeat(100)))]) {
+            await state(page, 'The server refused');
+        }
+    }));
+});
+
+describe('chapter.html', () => {
+    it('the_dialogue_from_created_to_ack', withPages(async (open) => {
+        const channel = channelName();
+        const a = await open('chapter.html');
+        await a.locator('#channel').fill(channel);
+        await a.locator('#channel').press('Enter');
+        await line(a, 'steps', `Channel ${channel} is created`);
+
+        const b = await open(address('chapter', channel));
+        await line(b, 'steps', `You have joined channel ${channel}`);
+        await line(b, 'steps', 'is ready');
+        await line(a, 'steps', 'S --> broadcast(): client');
+
+        const c = await open(address('chapter', channel));
+        await state(c, 'is full');
+        assert.deepEqual((await lines(c, 'steps')).at(-1), ['server', `Server: Disconnected: io client disconnect.`]);
+
+        await write(a, 'Hi there, čau! 👋');
+        await line(b, 'steps', 'Peer: Hi there, čau! 👋');
+        assert.equal(await a.locator('#text').isDisabled(), true, 'it is not a\'s turn');
+        await write(b, '<img src=x onerror=alert(1)> & more');
+        await line(a, 'steps', 'Peer: <img src=x onerror=alert(1)> & more');
+        await write(a, 'and a third');
+        await line(b, 'steps', 'Peer: and a third');
+        await write(b, 'Bye');
+        for (const page of [a, b]) {
+            await line(page, 'steps', 'Disconnected: io server disconnect');
+            await state(page, 'The conversation is over');
+        }
+        const said = (list) => list.filter(([who]) => who !== 'server').map(([, text]) => text);
+        assert.deepEqual(said(await lines(a, 'steps')), [`You: create or join ${channel}`, 'You: Hi there, čau! 👋',
+            'Peer: <img src=x onerror=alert(1)> & more', 'You: and a third', 'Peer: Bye', 'You: Ack']);
+        assert.deepEqual(said(await lines(b, 'steps')), [`You: create or join ${channel}`, 'Peer: Hi there, čau! 👋',
+            'You: <img src=x onerror=alert(1)> & more', 'Peer: and a third', 'You: Bye']);
+        await a.locator('summary').click();
+        await line(a, 'server-log', 'S --> Got message: ');
+
+        await c.getByRole('button', { name: 'Start again' }).click();
+        await line(c, 'steps', `Channel ${channel} is created`);
+    }));
+
+    it('what_the_peer_says_is_blue_and_what_the_server_says_is_red', withPages(async (open) => {
+        const channel = channelName();
+        const a = await open(address('chapter', channel));
+        await line(a, 'steps', 'is created');
+        const b = await open(address('chapter', channel));
+        await write(a, 'hello');
+        await line(b, 'steps', 'Peer: hello');
+        const [peer, told] = await b.locator('#steps').evaluate((list) =>
+            ['.peer', '.server'].map((who) => getComputedStyle(list.querySelector(who)).color.match(/\d+/g).map(Number)));
+        assert.ok(peer[2] > 150 && peer[2] > 2 * peer[0], `blue: ${peer}`);
+        assert.ok(told[0] > 150 && told[0] > 2 * told[2], `red: ${told}`);
+    }));
+
+    it('a_closed_or_reloaded_page_leaves_at_once', withPages(async (open) => {
+        const channel = channelName();
+        const a = await open(address('chapter', channel));
+        await line(a, 'steps', 'is created');
+        const b = await open(address('chapter', channel));
+        await line(b, 'steps', 'is ready');
+        const begun = Date.now();
+        await b.reload();
+        await line(a, 'steps', 'The peer has left');
+        await line(b, 'steps', 'is ready');
+        await write(a, 'again');
+        await line(b, 'steps', 'Peer: again');
+        const left = a.locator('#steps p').filter({ hasText: 'The peer has left' });
+        await b.close();
+        await until(async () => await left.count() === 2, LIMIT_MS, 'leave, a second time');
+        assert.ok(Date.now() - begun < LIMIT_MS, 'not only when the recovery window was over');
+        assert.deepEqual((await lines(a, 'steps')).filter(([, text]) => /full/.test(text)), []);
+    }));
+});
+
+describe('call.html', () => {
+    /** The chat goes both ways. */
+    async function chat(a, b, text) {
+        await write(a, `${text}, from a`);
+        await line(b, 'chat', `Peer: ${text}, from a`);
+        await write(b, `${text}, from b`);
+        await line(a, 'chat', `Peer: ${text}, from b`);
+    }
+    const connected = (...pages) => Promise.all(pages.map((page) => state(page, 'You are connected')));
+
+    it('two_pages_call_each_other_and_again_after_reload_and_hanging_up', withPages(async (open) => {
+        const channel = channelName();
+        const a = await open(address('call', channel));
+        await state(a, 'Waiting for the other');
+        const b = await open('call.html');
+        await b.locator('#channel').fill(channel);
+        await b.getByRole('button', { name: 'Call', exact: true }).click();
+        await connected(a, b);
+        await chat(a, b, 'first');
+        for (const page of [a, b]) {
+            await page.waitForFunction(() => document.getElementById('theirs').videoWidth > 0, null, { timeout: LIMIT_MS });
+        }
+
+        await b.reload();
+        await connected(b);
+        await chat(a, b, 'after b came back');
+        await a.reload();
+        await connected(a);
+        await chat(a, b, 'after a came back');
+
+        const c = await open(address('call', channel));
+        await state(c, 'is full');
+
+        await a.getByRole('button', { name: 'Hang up' }).click();
+        await state(b, 'The peer has left');
+        await state(a, 'You have hung up');
+        await a.getByRole('button', { name: 'Call again' }).click();
+        await connected(a, b);
+        await chat(a, b, 'after hanging up');
+    }));
+
+    it('microphone_and_camera_can_be_switched_off', withPages(async (open) => {
+        const page = await open(address('call', channelName()));
+        const button = page.getByRole('button', { name: 'Camera off' });
+        await page.locator('#camera:enabled').waitFor();
+        await button.click();
+        assert.equal(await button.getAttribute('aria-pressed'), 'true');
+        assert.equal(await page.locator('#mine').evaluate((video) => video.srcObject.getVideoTracks()[0].enabled), false);
+        await button.click();
+        assert.equal(await page.locator('#mine').evaluate((video) => video.srcObject.getVideoTracks()[0].enabled), true);
+    }));
+
+    it('without_camera_and_microphone_there_is_the_chat', withPages(async (open) => {
+        const channel = channelName();
+        const bare = async () => {
+            const page = await open('call.html');
+            await page.context().addInitScript(() => {
+                MediaDevices.prototype.getUserMedia = () => Promise.reject(new DOMException('none', 'NotFoundError'));
+            });
+            await page.goto(`${server.url}/${address('call', channel)}`);
+            return page;
+        };
+        const a = await bare();
+        await state(a, 'Waiting for the other');
+        const b = await open(address('call', channel)); // one of them has a camera
+        await connected(a, b);
+        await chat(a, b, 'one camera');
+        await b.close();
+        await state(a, 'The peer has left');
+        const d = await bare();
+        await connected(a, d);
+        await chat(a, d, 'none');
+        assert.match(await a.locator('#media').innerText(), /There is no camera or microphone here/);
+    }));
+});

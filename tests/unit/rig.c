@@ -1,0 +1,317 @@
+/* rig.c - see rig.h. The host is the third kind besides FastCGI and CGI: its requests come from
+ * the test. */
+#include "rig.h"
+
+#include <ftw.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "db.h"
+#include "host_engine.h"
+#include "loop.h"
+
+/* ---- the host */
+
+struct scripted {
+    struct host host;
+    struct rig *rig;
+    struct request next;
+    bool waiting;
+};
+
+static bool scripted_next(struct host *h, struct request *rq)
+{
+    struct scripted *s = (struct scripted *)h;
+
+    if (!s->waiting)
+        return false;
+    s->waiting = false;
+    *rq = s->next;
+    return true;
+}
+
+static void scripted_answer(struct host *h, struct conn c, bool parked, struct span text)
+{
+    struct rig *r = ((struct scripted *)h)->rig;
+    char status[4] = "200", *out;
+    const char *body = NULL;
+
+    (void)parked;
+    assert_null(r->answers[c.fd]);      /* once */
+    if (text.len != 0) {
+        body = memmem(text.p, text.len, "\r\n\r\n", 4);
+        assert_non_null(body);
+        body += 4;
+        if (span_starts(text, "Status: "))
+            memcpy(status, text.p + 8, 3);
+    }
+    size_t len = body != NULL ? (size_t)(text.p + text.len - body) : 0;
+    assert_non_null(out = malloc(len + 5));
+    sprintf(out, "%s ", status);
+    if (len != 0)
+        memcpy(out + 4, body, len);
+    out[len + 4] = '\0';
+    r->answers[c.fd] = out;
+}
+
+static void scripted_park(struct host *h, struct conn c, int64_t key)
+{
+    (void)h, (void)c, (void)key;
+}
+
+static void scripted_stop(struct host *h)
+{
+    (void)h;
+}
+
+static bool scripted_idle(const struct host *h)
+{
+    (void)h;
+    return true;
+}
+
+static const struct host_engine engine = { .next = scripted_next,
+                                           .park = scripted_park,
+                                           .answer = scripted_answer,
+                                           .stop = scripted_stop,
+                                           .idle = scripted_idle };
+
+/* ---- the rig */
+
+static void start(struct rig *r)
+{
+    struct buf why = BUF_EMPTY;
+    struct scripted *s = calloc(1, sizeof *s);
+
+    assert_non_null(s);
+    s->host.engine = &engine;
+    s->rig = r;
+    r->host = &s->host;
+    if (store_open(&r->store, &r->set, &why) == -1)
+        fail_msg("%s", buf_text(&why));
+    buf_release(&why);
+    assert_non_null(r->core = core_new(r->store, &r->set));
+}
+
+static void stop(struct rig *r)
+{
+    core_free(r->core);
+    store_close(r->store);
+    free(r->host);
+}
+
+static void read_settings(struct rig *r, const char *const *keys)
+{
+    struct buf why = BUF_EMPTY;
+    char store[96], *envp[32] = { store };
+    size_t count = 1;
+
+    snprintf(store, sizeof store, "POLLUX_STORE=%s/store", r->dir);
+    for (; keys != NULL && *keys != NULL; keys++)
+        envp[count++] = (char *)(uintptr_t)*keys;
+    if (settings_read(&r->set, NULL, envp, &why) == -1)
+        fail_msg("%s", buf_text(&why));
+    buf_release(&why);
+}
+
+void rig_open(struct rig *r, const char *const *keys)
+{
+    memset(r, 0, sizeof *r);
+    strcpy(r->dir, "/tmp/pollux-unit-XXXXXX");
+    assert_non_null(mkdtemp(r->dir));
+    r->now = INT64_C(1700000000000);
+    read_settings(r, keys);
+    start(r);
+}
+
+void rig_join(struct rig *second, const struct rig *first)
+{
+    char store[96], *envp[2] = { store, NULL };
+    struct buf why = BUF_EMPTY;
+
+    memset(second, 0, sizeof *second);
+    snprintf(store, sizeof store, "POLLUX_STORE=%s", first->set.store);
+    assert_int_equal(settings_read(&second->set, NULL, envp, &why), 0);
+    second->now = first->now;
+    start(second);
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+    (void)st, (void)type, (void)at;
+    return remove(path);
+}
+
+void rig_close(struct rig *r)
+{
+    stop(r);
+    for (int i = 0; i < RIG_REQUESTS; i++)
+        free(r->answers[i]);
+    if (r->dir[0] != '\0')
+        nftw(r->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    settings_release(&r->set);
+}
+
+void rig_restart(struct rig *r)
+{
+    stop(r);
+    start(r);
+}
+
+void rig_turn(struct rig *r, bool rang)
+{
+    struct request rq;
+
+    while (host_next(r->host, &rq))
+        core_take(r->core, r->host, &rq, r->now);
+    if (rang)
+        core_news(r->core);
+    core_time(r->core, r->now);
+    core_wake(r->core, r->now);
+    if (core_commit(r->core) == -1)
+        core_fail_turn(r->core, r->host);
+    core_send(r->core, r->host);
+    core_tidy(r->core, r->now);
+}
+
+int rig_send(struct rig *r, const char *method, const char *query, const char *body)
+{
+    struct scripted *s = (struct scripted *)r->host;
+
+    assert_true(r->requests < RIG_REQUESTS);
+    s->next = (struct request){ .conn = { r->requests++, 1 },
+                                .method = span_of(method),
+                                .path = span_of(r->set.path),
+                                .query = span_of(query),
+                                .body = span_of(body),
+                                .address = SPAN("192.0.2.1"),
+                                .content_type = SPAN("text/plain;charset=UTF-8"),
+                                .host = SPAN("here.example") };
+    s->waiting = true;
+    rig_turn(r, false);
+    return s->next.conn.fd;
+}
+
+void rig_wait(struct rig *r, int64_t ms)
+{
+    int64_t until = r->now + ms;
+
+    while (r->now < until) {
+        int64_t due = core_deadline(r->core);
+        r->now = due < until ? (due > r->now ? due : r->now + 1) : until;
+        rig_turn(r, false);
+    }
+}
+
+const char *rig_answer(const struct rig *r, int n)
+{
+    return r->answers[n];
+}
+
+int64_t rig_sql(const struct rig *r, const char *sql)
+{
+    char path[128];
+    struct db *db;
+
+    snprintf(path, sizeof path, "%s/pollux.db", r->set.store);
+    assert_int_equal(db_open(&db, path, false, true, 1000), 0);
+    int64_t value = db_scalar(db, sql, -1);
+    db_close(db);
+    return value;
+}
+
+/* ---- the client */
+
+/* Copy the JSON string that follows KEY in TEXT. */
+static void pick(const char *text, const char *key, char *out, size_t cap)
+{
+    const char *at = strstr(text, key);
+
+    out[0] = '\0';
+    if (at == NULL)
+        return;
+    at += strlen(key);
+    snprintf(out, cap, "%.*s", (int)strcspn(at, "\""), at);
+}
+
+void client_open(struct client *c, struct rig *r)
+{
+    *c = (struct client){ .rig = r, .poll = -1 };
+    const char *answer = rig_answer(r, rig_send(r, "GET", "EIO=4&transport=polling&t=a", ""));
+    assert_memory_equal(answer, "200 0{", 6);
+    pick(answer, "\"sid\":\"", c->sid, sizeof c->sid);
+    assert_int_equal(strlen(c->sid), 20);
+}
+
+static int request(struct client *c, const char *method, const char *body)
+{
+    char query[128];
+
+    snprintf(query, sizeof query, "EIO=4&transport=polling&t=t%d&sid=%s", c->t++, c->sid);
+    return rig_send(c->rig, method, query, body);
+}
+
+const char *client_post(struct client *c, const char *body)
+{
+    return rig_answer(c->rig, request(c, "POST", body));
+}
+
+/* Keep the answer's packets for people: one a line, without the marker, which is remembered. */
+static bool keep(struct client *c, const char *answer)
+{
+    char copy[1 << 16], *save = NULL;
+
+    assert_memory_equal(answer, "200 ", 4);
+    snprintf(copy, sizeof copy, "%s", answer + 4);
+    for (char *p = strtok_r(copy, "\x1e", &save); p != NULL; p = strtok_r(NULL, "\x1e", &save)) {
+        if (strncmp(p, "42[\"pollux\",", 12) == 0) {
+            pick(p, "\"pollux\",\"", c->offset, sizeof c->offset);
+            continue;
+        }
+        if (strcmp(p, "2") == 0)
+            assert_string_equal(client_post(c, "3"), "200 ok");
+        size_t len = strlen(c->heard);
+        snprintf(c->heard + len, sizeof c->heard - len, "%s%s", len != 0 ? "\n" : "", p);
+        if (strcmp(p, "1") == 0)
+            return false;
+    }
+    return true;
+}
+
+const char *client_hear(struct client *c)
+{
+    c->heard[0] = '\0';
+    if (c->poll == -1)
+        c->poll = request(c, "GET", "");
+    for (const char *answer; (answer = rig_answer(c->rig, c->poll)) != NULL;) {
+        if (!keep(c, answer)) {
+            c->poll = -1;
+            break;
+        }
+        c->poll = request(c, "GET", "");
+    }
+    return c->heard;
+}
+
+void client_connect(struct client *c, struct rig *r, const char *extra)
+{
+    char body[256];
+
+    client_open(c, r);
+    snprintf(body, sizeof body, "40%s", extra);
+    assert_string_equal(client_post(c, body), "200 ok");
+    client_hear(c);
+    const char *greeting = strstr(c->heard, "40{");
+    assert_non_null(greeting);
+    pick(greeting, "\"sid\":\"", c->id, sizeof c->id);
+    pick(greeting, "\"pid\":\"", c->pid, sizeof c->pid);
+}
+
+void client_join(struct client *c, struct rig *r, const char *channel)
+{
+    char body[256];
+
+    client_connect(c, r, "");
+    snprintf(body, sizeof body, "42[\"create or join\",\"%s\"]", channel);
+    assert_string_equal(client_post(c, body), "200 ok");
+}

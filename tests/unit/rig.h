@@ -1,0 +1,89 @@
+/* rig.h - the core over a real store, with a host that a test drives and a clock that it sets by
+ * hand.
+ *
+ * A request is given and the turn run; what was answered at once, and what the turn answered of
+ * polls held before, is kept by the request's number. Everything is in a folder of its own that
+ * goes with the rig.
+ */
+#ifndef POLLUX_TEST_RIG_H
+#define POLLUX_TEST_RIG_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "core.h"
+#include "settings.h"
+#include "store.h"
+
+#define RIG_REQUESTS 4096
+
+struct rig {
+    struct settings set;
+    struct store *store;
+    struct core *core;
+    struct host *host;
+    char dir[64];
+    int64_t now;                        /* the clock: milliseconds */
+    char *answers[RIG_REQUESTS];        /* "STATUS BODY"; NULL: not answered yet */
+    int requests;
+};
+
+/* KEYS: settings apart from the defaults, such as "POLLUX_CAPACITY=3", the last NULL. */
+void rig_open(struct rig *r, const char *const *keys);
+void rig_close(struct rig *r);
+
+/* All processes die and one starts anew: held polls are lost, the store stays. */
+void rig_restart(struct rig *r);
+
+/* A second process on the same store, with its clock set to the first one's. Close it first. */
+void rig_join(struct rig *second, const struct rig *first);
+
+/* Send a request and run the turn. Returns the request's number. */
+int rig_send(struct rig *r, const char *method, const char *query, const char *body);
+
+/* Let MS milliseconds pass, and run the turns that fall due in them. */
+void rig_wait(struct rig *r, int64_t ms);
+
+/* Run one turn, as when the bell rang. */
+void rig_turn(struct rig *r, bool rang);
+
+/* What request N was answered; NULL: it is held. */
+const char *rig_answer(const struct rig *r, int n);
+
+/* ---- a client, as far as tests need one */
+
+struct client {
+    struct rig *rig;
+    char sid[32], id[32], pid[32];
+    char offset[32];                    /* from the last marker heard */
+    /* the number of the request that is its last poll; -1: none */
+    int poll;
+    int t;
+    /* what the last client_hear() gave, packets separated by newlines, markers left out */
+    char heard[1 << 16];
+};
+
+/* Handshake alone; and with CONNECT, its reply heard. EXTRA goes behind `40`. */
+void client_open(struct client *c, struct rig *r);
+void client_connect(struct client *c, struct rig *r, const char *extra);
+
+/* POST packets (joined by 0x1e, as it stands); the answer. */
+const char *client_post(struct client *c, const char *body);
+
+/* Poll until nothing more is to be heard; the last poll stays held. Pings are answered. */
+const char *client_hear(struct client *c);
+
+/* connect and `create or join` CHANNEL, hearing nothing of it yet. */
+void client_join(struct client *c, struct rig *r, const char *channel);
+
+#define assert_said(client, expected) assert_string_equal(client_hear(client), expected)
+
+#define assert_starts(text, prefix) assert_int_equal(strncmp(text, prefix, strlen(prefix)), 0)
+
+/* The number that SQL gives on the rig's database. */
+int64_t rig_sql(const struct rig *r, const char *sql);
+
+#endif

@@ -1,0 +1,249 @@
+/* test_eio.c - every Engine.IO packet type, every refusal. */
+#include "eio.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define EACH(i, table) (size_t i = 0; i < sizeof (table) / sizeof (table)[0]; i++)
+#define T(literal) { "" literal, sizeof(literal) - 1 }
+
+/* Read a copy of PAYLOAD that ends where it does. Up to CAP packets go to PACKETS, their data
+ * into PAYLOAD's own bytes; *COUNT says how many. Returns what the last call said. */
+static enum eio_status read_payload(struct span payload, struct eio_packet *packets, size_t cap,
+                                    size_t *count)
+{
+    char *copy = malloc(payload.len + (payload.len == 0));
+    struct span rest = { copy, payload.len };
+    struct eio_packet packet;
+    bool first = true;
+    enum eio_status status;
+
+    assert_non_null(copy);
+    if (payload.len != 0)
+        memcpy(copy, payload.p, payload.len);
+    *count = 0;
+    while ((status = eio_next(&rest, &first, &packet)) == EIO_OK) {
+        assert_true(*count < cap);
+        packet.data.p = payload.p + (packet.data.p - copy);
+        packets[(*count)++] = packet;
+    }
+    free(copy);
+    return status;
+}
+
+static void each_type_is_read(void **state)
+{
+    static const struct {
+        struct span payload;
+        enum eio_type type;
+        struct span data;
+    } cases[] = {
+        { T("0"), EIO_OPEN, T("") }, { T("0{\"sid\":\"x\"}"), EIO_OPEN, T("{\"sid\":\"x\"}") },
+        { T("1"), EIO_CLOSE, T("") }, { T("2"), EIO_PING, T("") }, { T("3"), EIO_PONG, T("") },
+        { T("4"), EIO_MESSAGE, T("") }, { T("42[\"a\"]"), EIO_MESSAGE, T("2[\"a\"]") },
+        { T("4\0\xff"), EIO_MESSAGE, T("\0\xff") },
+        { T("5"), EIO_UPGRADE, T("") }, { T("6"), EIO_NOOP, T("") },
+        { T("b"), EIO_BINARY, T("") }, { T("bAQID"), EIO_BINARY, T("AQID") },
+    };
+    struct eio_packet packet;
+    size_t count;
+
+    (void)state;
+    for EACH(i, cases) {
+        assert_int_equal(read_payload(cases[i].payload, &packet, 1, &count), EIO_END);
+        assert_int_equal(count, 1);
+        assert_int_equal(packet.type, cases[i].type);
+        assert_true(span_equals(packet.data, cases[i].data));
+    }
+}
+
+static void packets_come_in_turn_and_end(void **state)
+{
+    struct span payload = SPAN("40\x1e" "451-[{}]\x1e" "bAQ==\x1e" "3\x1e" "1");
+    struct eio_packet p[5];
+    size_t count;
+
+    (void)state;
+    assert_int_equal(read_payload(payload, p, 5, &count), EIO_END);
+    assert_int_equal(count, 5);
+    assert_true(p[0].type == EIO_MESSAGE && span_is(p[0].data, "0"));
+    assert_true(p[1].type == EIO_MESSAGE && span_is(p[1].data, "51-[{}]"));
+    assert_true(p[2].type == EIO_BINARY && span_is(p[2].data, "AQ=="));
+    assert_true(p[3].type == EIO_PONG && p[3].data.len == 0);
+    assert_true(p[4].type == EIO_CLOSE && p[4].data.len == 0);
+}
+
+static void the_end_stays_the_end(void **state)
+{
+    struct span rest = SPAN("6");
+    bool first = true;
+    struct eio_packet packet;
+
+    (void)state;
+    assert_int_equal(eio_next(&rest, &first, &packet), EIO_OK);
+    assert_int_equal(eio_next(&rest, &first, &packet), EIO_END);
+    assert_int_equal(eio_next(&rest, &first, &packet), EIO_END);
+}
+
+static void each_refusal_is_named(void **state)
+{
+    static const struct {
+        struct span payload;
+        size_t before;                      /* packets that are read before it */
+        enum eio_status status;
+    } cases[] = {
+        { T(""), 0, EIO_EMPTY }, { T("\x1e"), 0, EIO_EMPTY }, { T("\x1e" "2"), 0, EIO_EMPTY },
+        { T("3\x1e"), 1, EIO_EMPTY },
+        { T("3\x1e\x1e" "3"), 1, EIO_EMPTY },
+        { T("7"), 0, EIO_BAD_TYPE }, { T("9[]"), 0, EIO_BAD_TYPE }, { T("/"), 0, EIO_BAD_TYPE },
+        { T(" 4"), 0, EIO_BAD_TYPE },
+        { T("a"), 0, EIO_BAD_TYPE }, { T("BAQID"), 0, EIO_BAD_TYPE }, { T("\0"), 0, EIO_BAD_TYPE },
+        { T("\xff"), 0, EIO_BAD_TYPE },
+        { T("{}"), 0, EIO_BAD_TYPE }, { T("3\x1e" "4x\x1e" "x"), 2, EIO_BAD_TYPE },
+        { T("-1"), 0, EIO_BAD_TYPE }, { T("abc"), 0, EIO_BAD_TYPE },
+        { T("1 "), 0, EIO_TRAILING }, { T("2probe"), 0, EIO_TRAILING },
+        { T("3probe"), 0, EIO_TRAILING }, { T("6x"), 0, EIO_TRAILING },
+        { T("11"), 0, EIO_TRAILING }, { T("4a\x1e" "3\0"), 1, EIO_TRAILING },
+        { T("bA"), 0, EIO_BAD_BASE64 },
+        { T("bAQIDA"), 0, EIO_BAD_BASE64 },           /* one digit too many */
+        { T("bA==="), 0, EIO_BAD_BASE64 }, { T("b="), 0, EIO_BAD_BASE64 },
+        { T("b=="), 0, EIO_BAD_BASE64 }, { T("b===="), 0, EIO_BAD_BASE64 },
+        { T("bAQ="), 0, EIO_BAD_BASE64 }, { T("bAQI=="), 0, EIO_BAD_BASE64 },
+        { T("bAQID="), 0, EIO_BAD_BASE64 }, { T("bAQID===="), 0, EIO_BAD_BASE64 },
+        { T("bA=QD"), 0, EIO_BAD_BASE64 },
+        { T("bAQ==AQID"), 0, EIO_BAD_BASE64 },     /* padding inside */
+        { T("bAR=="), 0, EIO_BAD_BASE64 }, { T("bAQJ="), 0, EIO_BAD_BASE64 },
+        { T("bAR"), 0, EIO_BAD_BASE64 }, { T("bAQJ"), 0, EIO_BAD_BASE64 }, /* bits left over */
+        /* the other alphabet */
+        { T("b-_-_"), 0, EIO_BAD_BASE64 },
+        { T("bAQ D"), 0, EIO_BAD_BASE64 }, { T("bAQ\nD"), 0, EIO_BAD_BASE64 },
+        { T("bAQ\0D"), 0, EIO_BAD_BASE64 }, { T("bAQ\xc3\xa9"), 0, EIO_BAD_BASE64 },
+        /* as version 3 had it */
+        { T("b4AQID"), 0, EIO_BAD_BASE64 },
+    };
+    struct eio_packet packets[4];
+    size_t count;
+
+    (void)state;
+    for EACH(i, cases) {
+        enum eio_status status = read_payload(cases[i].payload, packets, 4, &count);
+        if (status != cases[i].status || count != cases[i].before)
+            fail_msg("case %zu: status %d after %zu packets", i, (int)status, count);
+    }
+}
+
+static void base64_is_taken_padded_or_not(void **state)
+{
+    static const struct span taken[] = {
+        T("bAAAA"), T("bAA=="), T("bAA"), T("bAAA="), T("bAAA"), T("bAQ=="), T("bAQ"), T("bAQI="),
+        T("bAQI"), T("bAQIDBA=="),
+        T("b+/+/"), T("bzz09"), T("bAZaz"), T("b////"), T("b//8="), T("b/w=="), T("b/w"), T("b//8"),
+    };
+    struct eio_packet packet;
+    size_t count;
+
+    (void)state;
+    for EACH(i, taken)
+        if (read_payload(taken[i], &packet, 1, &count) != EIO_END)
+            fail_msg("refused: %.*s", (int)taken[i].len, taken[i].p);
+}
+
+/* In each place of a group, the 64 digits and no other byte. */
+static void the_alphabet_has_64_digits(void **state)
+{
+    struct eio_packet packet;
+    size_t count;
+
+    (void)state;
+    for (size_t place = 1; place < 5; place++) {
+        unsigned taken = 0;
+        for (int c = 0; c < 256; c++) {
+            char payload[] = "bAAAAAAAA";
+            payload[place] = (char)c;
+            taken += read_payload((struct span){ payload, 9 }, &packet, 1, &count) == EIO_END;
+        }
+        assert_int_equal(taken, 64);
+    }
+}
+
+static void packets_are_counted_by_separators(void **state)
+{
+    (void)state;
+    assert_int_equal(eio_count(SPAN("")), 0);
+    assert_int_equal(eio_count((struct span){ NULL, 0 }), 0);
+    assert_int_equal(eio_count(SPAN("2")), 1);
+    assert_int_equal(eio_count(SPAN("2\x1e" "3\x1e" "4x")), 3);
+    assert_int_equal(eio_count(SPAN("\x1e")), 2);
+    assert_int_equal(eio_count(SPAN("2\x1e")), 2);
+}
+
+static void packets_are_joined_as_they_are_read(void **state)
+{
+    struct buf b = BUF_EMPTY;
+
+    (void)state;
+    eio_add(&b, EIO_OPEN, SPAN("{}"));
+    assert_string_equal(buf_text(&b), "0{}");
+    eio_add(&b, EIO_CLOSE, SPAN(""));
+    eio_add(&b, EIO_PING, (struct span){ NULL, 0 });
+    eio_add(&b, EIO_PONG, SPAN(""));
+    eio_add(&b, EIO_MESSAGE, SPAN("2[\"a\"]"));
+    eio_add(&b, EIO_UPGRADE, SPAN(""));
+    eio_add(&b, EIO_NOOP, SPAN(""));
+    eio_add(&b, EIO_BINARY, SPAN("AQID"));
+    assert_string_equal(buf_text(&b), "0{}\x1e"
+                                      "1\x1e"
+                                      "2\x1e"
+                                      "3\x1e"
+                                      "42[\"a\"]\x1e"
+                                      "5\x1e"
+                                      "6\x1e"
+                                      "bAQID");
+    assert_int_equal(eio_count(buf_span(&b)), 8);
+    buf_release(&b);
+}
+
+static void base64_gets_the_padding_it_came_without(void **state)
+{
+    struct buf b = BUF_EMPTY;
+
+    (void)state;
+    eio_add(&b, EIO_BINARY, SPAN("AQ"));
+    eio_add(&b, EIO_BINARY, SPAN("AQI"));
+    eio_add(&b, EIO_BINARY, SPAN("AQ=="));
+    eio_add(&b, EIO_BINARY, SPAN(""));
+    assert_string_equal(buf_text(&b), "bAQ==\x1e" "bAQI=\x1e" "bAQ==\x1e" "b");
+    buf_release(&b);
+}
+
+static void each_status_has_a_sentence_of_its_own(void **state)
+{
+    (void)state;
+    for (int a = EIO_OK; a <= EIO_TRAILING; a++) {
+        assert_string_not_equal(eio_strerror((enum eio_status)a), "unknown error");
+        for (int b = EIO_OK; b < a; b++)
+            assert_string_not_equal(eio_strerror((enum eio_status)a),
+                                    eio_strerror((enum eio_status)b));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_type_is_read),
+        cmocka_unit_test(packets_come_in_turn_and_end),
+        cmocka_unit_test(the_end_stays_the_end),
+        cmocka_unit_test(each_refusal_is_named),
+        cmocka_unit_test(base64_is_taken_padded_or_not),
+        cmocka_unit_test(the_alphabet_has_64_digits),
+        cmocka_unit_test(packets_are_counted_by_separators),
+        cmocka_unit_test(packets_are_joined_as_they_are_read),
+        cmocka_unit_test(base64_gets_the_padding_it_came_without),
+        cmocka_unit_test(each_status_has_a_sentence_of_its_own),
+    };
+
+    return cmocka_run_group_tests_name("eio", tests, NULL, NULL);
+}

@@ -1,0 +1,18 @@
+#!/bin/sh
+# Makefile.am names every source and every unit test: one that is forgotten there is neither built nor shipped.
+set -u
+cd "${srcdir:-.}" || exit 1
+[ -e Makefile.am ] || cd "$(dirname "$0")/../.." || exit 1
+
+bad=0
+for file in src/*.[ch] src/*.def sql/*.sql man/*.[1-8] tests/unit/*.sh tests/unit/*.[ch] tests/fuzz/*.[ch]; do
+    [ -e "$file" ] || continue
+    case $file in
+    tests/*.c) name=${file%.c} ;;       # programs are named, their only source follows from that
+    *) name=$file ;;
+    esac
+    tr -s ' \t\\' '\n\n\n' < Makefile.am | grep -qxF -e "$name" -e "$file" && continue
+    echo "$file is not in Makefile.am"
+    bad=1
+done
+exit $bad

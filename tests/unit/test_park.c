@@ -1,0 +1,91 @@
+/* test_park.c - held polls: whatever is added and taken, the park agrees with a plain list. */
+#include "park.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define SESSIONS 300
+#define STEPS 20000
+
+static unsigned next_random(unsigned *seed)
+{
+    *seed = *seed * 1664525u + 1013904223u;
+    return *seed >> 8;
+}
+
+static void agrees_with_a_plain_list(void **state)
+{
+    struct park *p = park_new();
+    int64_t due[SESSIONS] = { 0 };              /* 0: not held */
+    unsigned seed = 7;
+    size_t count = 0;
+
+    (void)state;
+    assert_non_null(p);
+    for (int step = 0; step < STEPS; step++) {
+        int64_t session = next_random(&seed) % SESSIONS, earliest = INT64_MAX, named;
+        struct held h = { .session = session,
+                          .due_ms = 1 + next_random(&seed) % 1000,
+                          .conn = { (int)session, 0 } };
+        if (due[session] == 0 && next_random(&seed) % 3 != 0) {
+            assert_true(park_add(p, &h));
+            due[session] = h.due_ms;
+            count++;
+        } else if (due[session] != 0 && next_random(&seed) % 4 == 0) {
+            park_put_off(p, session, h.due_ms);
+            due[session] = h.due_ms;
+        } else {
+            assert_int_equal(park_take(p, session, &h), due[session] != 0);
+            if (due[session] != 0) {
+                assert_int_equal(h.due_ms, due[session]);
+                assert_int_equal(h.conn.fd, session);
+                due[session] = 0;
+                count--;
+            }
+        }
+        for (int i = 0; i < SESSIONS; i++) {
+            assert_int_equal(park_has(p, i), due[i] != 0);
+            if (due[i] != 0 && due[i] < earliest)
+                earliest = due[i];
+        }
+        assert_int_equal(park_deadline(p), earliest);
+        assert_int_equal(park_count(p), count);
+        if (park_due(p, 500, &named))
+            assert_int_equal(due[named], earliest);
+        else
+            assert_true(earliest > 500);
+    }
+    park_free(p);
+}
+
+static void twins_are_both_held(void **state)
+{
+    struct park *p = park_new();
+    struct held h = { .session = 5, .due_ms = 10, .conn = { 1, 0 } };
+    int fds = 0;
+
+    (void)state;
+    park_add(p, &h);
+    h.conn.fd = 2;
+    park_add(p, &h);
+    park_put_off(p, 5, 99);
+    assert_int_equal(park_deadline(p), 99);
+    while (park_take(p, 5, &h))
+        fds += h.conn.fd;
+    assert_int_equal(fds, 3);
+    assert_false(park_has(p, 5));
+    park_free(p);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(agrees_with_a_plain_list),
+        cmocka_unit_test(twins_are_both_held),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

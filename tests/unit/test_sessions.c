@@ -1,0 +1,416 @@
+/* test_sessions.c - Engine.IO sessions: heartbeats, retries, polls that meet, processes that
+ * die; the clock set by hand. */
+#include "rig.h"
+
+#include <stdio.h>
+
+static const char *const quiet[] = { "POLLUX_LOG_EVENTS=no", NULL };
+
+/* Send METHOD on C's session with T. */
+static int raw(struct client *c, const char *method, const char *t, const char *body)
+{
+    char query[128];
+
+    snprintf(query, sizeof query, "EIO=4&transport=polling&t=%s&sid=%s", t, c->sid);
+    return rig_send(c->rig, method, query, body);
+}
+
+static const char *answer_of(struct client *c, const char *method, const char *t, const char *body)
+{
+    return rig_answer(c->rig, raw(c, method, t, body));
+}
+
+static void handshake_has_five_keys(void **state)
+{
+    struct rig r;
+    const char *answer;
+
+    (void)state;
+    rig_open(&r, NULL);
+    answer = rig_answer(&r, rig_send(&r, "GET", "EIO=4&transport=polling", ""));
+    assert_starts(answer, "200 0{\"sid\":\"");
+    assert_string_equal(answer + 13 + 20,
+                        "\",\"upgrades\":[],\"pingInterval\":25000,\"pingTimeout\":20000,"
+                        "\"maxPayload\":1000000}");
+    rig_close(&r);
+}
+
+static void errors_have_their_codes(void **state)
+{
+    static const struct { const char *method, *query, *answer;
+    } cases[] = {
+        { "GET", "EIO=4&transport=websocket",
+          "400 {\"code\":0,\"message\":\"Transport unknown\"}" },
+        { "GET", "EIO=4", "400 {\"code\":0,\"message\":\"Transport unknown\"}" },
+        { "GET", "EIO=4&transport=polling&sid=nobody",
+          "400 {\"code\":1,\"message\":\"Session ID unknown\"}" },
+        { "GET",
+          "EIO=4&transport=polling&sid=", "400 {\"code\":1,\"message\":\"Session ID unknown\"}" },
+        { "POST", "EIO=4&transport=polling",
+          "400 {\"code\":2,\"message\":\"Bad handshake method\"}" },
+        { "PUT", "EIO=4&transport=polling",
+          "400 {\"code\":3,\"message\":\"Bad request: a method other than GET, POST and "
+          "OPTIONS\"}" },
+        { "GET", "EIO=3&transport=polling",
+          "400 {\"code\":5,\"message\":\"Unsupported protocol version\"}" },
+        { "GET", "transport=polling",
+          "400 {\"code\":5,\"message\":\"Unsupported protocol version\"}" },
+    };
+    struct rig r;
+
+    (void)state;
+    rig_open(&r, NULL);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        assert_string_equal(rig_answer(&r, rig_send(&r, cases[i].method, cases[i].query, "")),
+                            cases[i].answer);
+    rig_close(&r);
+}
+
+static void ping_comes_after_the_interval_and_pong_puts_it_off(void **state)
+{
+    struct rig r;
+    struct client a;
+
+    (void)state;
+    rig_open(&r, quiet);
+    client_connect(&a, &r, "");
+    int poll = a.poll;
+    rig_wait(&r, 24999);
+    assert_null(rig_answer(&r, poll));
+    rig_wait(&r, 1);
+    assert_string_equal(rig_answer(&r, poll), "200 2");
+    assert_said(&a, "2");
+    rig_wait(&r, 24999);
+    assert_null(rig_answer(&r, a.poll));
+    rig_wait(&r, 1);
+    assert_string_equal(rig_answer(&r, a.poll), "200 2");
+    rig_close(&r);
+}
+
+static void without_a_pong_the_session_ends_and_the_socket_is_away(void **state)
+{
+    struct rig r;
+    struct client a;
+
+    (void)state;
+    rig_open(&r, quiet);
+    client_connect(&a, &r, "");
+    rig_wait(&r, 25000);
+    a.poll = raw(&a, "GET", "after-ping", "");
+    rig_wait(&r, 19900);
+    assert_null(rig_answer(&r, a.poll));
+    rig_wait(&r, 1200);
+    assert_string_equal(rig_answer(&r, a.poll), "200 1");
+    assert_starts(answer_of(&a, "GET", "later", ""), "400 {\"code\":1");
+    assert_int_equal(
+        rig_sql(&r, "SELECT count(*) FROM socket WHERE away_ms IS NOT NULL AND gone_ms IS NULL"),
+        1);
+    rig_close(&r);
+}
+
+static void session_that_joins_nothing_is_closed(void **state)
+{
+    static const char *const soon[] = { "POLLUX_CONNECT_TIMEOUT_MS=3000", NULL };
+    struct rig r;
+    struct client a;
+
+    (void)state;
+    rig_open(&r, soon);
+    client_open(&a, &r);
+    int poll = raw(&a, "GET", "p", "");
+    rig_wait(&r, 2900);
+    assert_null(rig_answer(&r, poll));
+    rig_wait(&r, 1200);
+    assert_string_equal(rig_answer(&r, poll), "200 1");
+    rig_wait(&r, 31000);
+    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM session"), 0);
+    assert_int_equal(rig_sql(&r, "SELECT sessions FROM visitor WHERE address = ''"), 0);
+    rig_close(&r);
+}
+
+static void post_that_comes_again_is_applied_once(void **state)
+{
+    struct rig r, other;
+    struct client a, b;
+
+    (void)state;
+    rig_open(&r, quiet);
+    client_join(&a, &r, "room");
+    client_join(&b, &r, "room");
+    client_hear(&a), client_hear(&b);
+    assert_string_equal(answer_of(&a, "POST", "m1", "42[\"message\",1]"), "200 ok");
+    assert_string_equal(answer_of(&a, "POST", "m1", "42[\"message\",1]"), "200 ok");
+    assert_string_equal(answer_of(&a, "POST", "m2", "42[\"message\",2]"), "200 ok");
+    /* late, behind the next */
+    assert_string_equal(answer_of(&a, "POST", "m1", "42[\"message\",1]"), "200 ok");
+    rig_join(&other, &r);
+    struct client there = a;
+    there.rig = &other;
+    assert_string_equal(answer_of(&there, "POST", "m2", "42[\"message\",2]"), "200 ok");
+    rig_close(&other);
+    assert_said(&b, "42[\"message\",1]\n42[\"message\",2]");
+    rig_close(&r);
+}
+
+static void get_that_comes_again_gets_the_same_answer(void **state)
+{
+    struct rig r;
+    struct client a, b;
+
+    (void)state;
+    rig_open(&r, quiet);
+    client_join(&a, &r, "room");
+    client_join(&b, &r, "room");
+    client_hear(&a), client_hear(&b);
+    b.poll = -1;
+    rig_wait(&r, 0);
+    client_post(&a, "42[\"message\",1]");       /* goes to the poll that b holds */
+    int poll = raw(&b, "GET", "again", "");     /* which shows that it arrived */
+    assert_null(rig_answer(&r, poll));
+    client_post(&a, "42[\"message\",2]");
+    client_post(&a, "42[\"message\",3]");
+    const char *answer = rig_answer(&r, poll);
+    assert_starts(answer, "200 42[\"message\",2]\x1e" "42[\"pollux\",");
+    assert_string_equal(answer_of(&b, "GET", "again", ""), answer);
+    rig_restart(&r);
+    assert_string_equal(answer_of(&b, "GET", "again", ""), answer);
+    assert_starts(answer_of(&b, "GET", "next", ""), "200 42[\"message\",3]\x1e");
+    rig_close(&r);
+}
+
+static void ping_and_noop_come_again_too(void **state)
+{
+    struct rig r;
+    struct client a;
+
+    (void)state;
+    rig_open(&r, quiet);
+    client_connect(&a, &r, "");
+    a.poll = -1;
+    rig_wait(&r, 25000);
+    int poll = raw(&a, "GET", "p1", "");
+    assert_null(rig_answer(&r, poll));
+    core_dismiss(r.core, r.now);
+    rig_turn(&r, false);
+    assert_string_equal(rig_answer(&r, poll), "200 6");
+    assert_string_equal(answer_of(&a, "GET", "p1", ""), "200 6");
+    rig_close(&r);
+}
+
+static void same_t_waits_beside_the_first(void **state)
+{
+    struct rig r;
+    struct client a, b;
+
+    (void)state;
+    rig_open(&r, quiet);
+    client_join(&a, &r, "room");
+    client_join(&b, &r, "room");
+    client_hear(&a);
+    client_hear(&b);
+    int first = b.poll;
+    char t[16];
+    snprintf(t, sizeof t, "t%d", b.t - 1);
+    int second = raw(&b, "GET", t, "");
+    assert_null(rig_answer(&r, first));
+    assert_null(rig_answer(&r, second));
+    client_post(&a, "42[\"message\",1]");
+    assert_starts(rig_answer(&r, second), "200 42[\"message\",1]");
+    assert_string_equal(rig_answer(&r, first), rig_answer(&r, second));
+    rig_close(&r);
+}
+
+static void second_poll_closes_session(void **state)
+{
+    struct rig r;
+    struct client a;
+
+    (void)state;
+    rig_open(&r, quiet);
+    client_connect(&a, &r, "");
+    assert_starts(answer_of(&a, "GET", "other", ""), "400 {\"code\":3");
+    assert_string_equal(rig_answer(&r, a.poll), "200 1");
+    assert_starts(answer_of(&a, "GET", "third", ""), "400 {\"code\":1");
+    rig_close(&r);
+}
+
+static void poll_held_by_a_process_that_died_is_forgotten(void **state)
+{
+    struct rig r;
+    struct client a;
+
+    (void)state;
+    rig_open(&r, quiet);
+    client_connect(&a, &r, "");
+    rig_restart(&r);
+    int poll = raw(&a, "GET", "fresh", "");
+    assert_null(rig_answer(&r, poll));          /* held, not refused */
+    rig_close(&r);
+}
+
+static void client_close_makes_the_sid_unknown(void **state)
+{
+    struct rig r;
+    struct client a;
+
+    (void)state;
+    rig_open(&r, quiet);
+    client_connect(&a, &r, "");
+    int poll = a.poll;
+    assert_string_equal(client_post(&a, "1"), "200 ok");
+    assert_string_equal(rig_answer(&r, poll), "200 6");
+    assert_starts(answer_of(&a, "GET", "x", ""), "400 {\"code\":1");
+    rig_close(&r);
+}
+
+static void protocol_errors_close_the_session(void **state)
+{
+    static const char *const bodies[] = { "",
+                                          "9",
+                                          "2",
+                                          "4",
+                                          "40",
+                                          "42",
+                                          "42{}",
+                                          "42[]",
+                                          "42[null]",
+                                          "42[\"connect\"]",
+                                          "44{}",
+                                          "451-[\"e\",{\"_placeholder\":true,\"num\":1}]",
+                                          "bAQID",
+                                          "451-[\"e\",{\"_placeholder\":true,\"num\":0}]\x1e"
+                                          "42[\"x\"]",
+                                          "42[\"x\"]\x1e" };
+    struct rig r;
+
+    (void)state;
+    rig_open(&r, quiet);
+    for (size_t i = 0; i < sizeof bodies / sizeof bodies[0]; i++) {
+        struct client a;
+        client_connect(&a, &r, "");
+        int poll = a.poll;
+        assert_starts(client_post(&a, bodies[i]), "400 {\"code\":3");
+        assert_string_equal(rig_answer(&r, poll), "200 1");
+    }
+    rig_close(&r);
+}
+
+static void answers_carry_at_most_16_packets(void **state)
+{
+    struct rig r;
+    struct client a, b;
+    char t[16];
+
+    (void)state;
+    rig_open(&r, quiet);
+    client_join(&a, &r, "room");
+    client_join(&b, &r, "room");
+    client_hear(&a), client_hear(&b);
+    client_post(&a, "42[\"message\",0]");       /* answers the poll held */
+    for (int i = 1; i <= 40; i++) {
+        char body[32];
+        snprintf(body, sizeof body, "42[\"message\",%d]", i);
+        client_post(&a, body);
+    }
+    for (int n = 0, heard = 0; heard < 40; n++) {
+        snprintf(t, sizeof t, "q%d", n);
+        const char *answer = answer_of(&b, "GET", t, "");
+        int packets = 1;
+        assert_non_null(answer);
+        for (const char *p = answer; (p = strchr(p, '\x1e')) != NULL; p++)
+            packets++;
+        assert_true(packets <= 16);
+        heard += packets - 1;
+    }
+    rig_close(&r);
+}
+
+static void attachments_may_come_in_posts_of_their_own(void **state)
+{
+    struct rig r;
+    struct client a, b;
+
+    (void)state;
+    rig_open(&r, quiet);
+    client_join(&a, &r, "room");
+    client_join(&b, &r, "room");
+    client_hear(&a), client_hear(&b);
+    client_post(&a,
+                "452-[\"e\",{\"_placeholder\":true,\"num\":0},{\"_placeholder\":true,\"num\":1}]");
+    rig_restart(&r);
+    client_post(&a, "bAQID");
+    client_post(&a, "b");
+    b.poll = -1;
+    assert_said(&b, "452-[\"e\",{\"_placeholder\":true,\"num\":0},{\"_placeholder\":true,\"num\":1}"
+                    "]\nbAQID\nb");
+    rig_close(&r);
+}
+
+static void flood_is_refused(void **state)
+{
+    static const char *const few[] = { "POLLUX_MAX_REQUESTS_PER_SECOND=5", NULL };
+    struct rig r;
+    struct client a;
+
+    (void)state;
+    rig_open(&r, few);
+    client_open(&a, &r);
+    for (int i = 0; i < 5; i++)
+        assert_string_equal(client_post(&a, "3"), "200 ok");
+    assert_starts(client_post(&a, "3"), "429 {\"code\":4");
+    rig_wait(&r, 1000);
+    assert_string_equal(client_post(&a, "3"), "200 ok");
+    rig_close(&r);
+}
+
+static void shim_learns_how_much_was_heard(void **state)
+{
+    struct rig r;
+    struct client a, again;
+    char body[128];
+
+    (void)state;
+    rig_open(&r, quiet);
+    client_connect(&a, &r, "");
+    assert_null(strstr(a.heard, "\"n\":"));
+    const char *open = rig_answer(&r, rig_send(&r, "GET", "EIO=4&transport=polling&pollux=1", ""));
+    again = (struct client){ .rig = &r, .poll = -1 };
+    snprintf(again.sid, sizeof again.sid, "%.20s", open + 13);
+    snprintf(body, sizeof body, "40{\"pid\":\"%s\"}\x1e" "42[\"x\"]\x1e" "42[\"y\"]", a.pid);
+    client_post(&again, body);
+    client_hear(&again);
+    assert_int_equal(rig_sql(&r, "SELECT heard FROM socket"), 2);
+    client_post(&again, "1");
+    open = rig_answer(&r, rig_send(&r, "GET", "EIO=4&transport=polling&pollux=1", ""));
+    again = (struct client){ .rig = &r, .poll = -1 };
+    snprintf(again.sid, sizeof again.sid, "%.20s", open + 13);
+    snprintf(body, sizeof body, "40{\"pid\":\"%s\"}", a.pid);
+    client_post(&again, body);
+    assert_non_null(strstr(client_hear(&again), ",\"n\":2}"));
+    rig_close(&r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(handshake_has_five_keys),
+        cmocka_unit_test(errors_have_their_codes),
+        cmocka_unit_test(ping_comes_after_the_interval_and_pong_puts_it_off),
+        cmocka_unit_test(without_a_pong_the_session_ends_and_the_socket_is_away),
+        cmocka_unit_test(session_that_joins_nothing_is_closed),
+        cmocka_unit_test(post_that_comes_again_is_applied_once),
+        cmocka_unit_test(get_that_comes_again_gets_the_same_answer),
+        cmocka_unit_test(ping_and_noop_come_again_too),
+        cmocka_unit_test(same_t_waits_beside_the_first),
+        cmocka_unit_test(second_poll_closes_session),
+        cmocka_unit_test(poll_held_by_a_process_that_died_is_forgotten),
+        cmocka_unit_test(client_close_makes_the_sid_unknown),
+        cmocka_unit_test(protocol_errors_close_the_session),
+        cmocka_unit_test(answers_carry_at_most_16_packets),
+        cmocka_unit_test(attachments_may_come_in_posts_of_their_own),
+        cmocka_unit_test(flood_is_refused),
+        cmocka_unit_test(shim_learns_how_much_was_heard),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,252 @@
+/* test_store.c - the store: every statement runs, what is too old goes and what is owed stays,
+ * files of others are left alone. */
+#include "rig.h"
+
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "store_sqlite.h"
+
+static const char *const names[] = {
+#define X(name, sql) #name,
+    SQL_QUERIES(X)
+#undef X
+};
+static int64_t runs[Q_COUNT];
+
+static void close_counting(struct rig *r)
+{
+    for (size_t i = 0; i < Q_COUNT; i++)
+        runs[i] += db_runs(r->store->db, i);
+    rig_close(r);
+}
+
+static void write_sql(const struct rig *r, const char *sql)
+{
+    char path[128];
+    struct db *db;
+
+    snprintf(path, sizeof path, "%s/pollux.db", r->set.store);
+    assert_int_equal(db_open(&db, path, false, false, 1000), 0);
+    assert_int_equal(db_exec(db, sql), 0);
+    db_close(db);
+}
+
+static void a_conversation(void **state)
+{
+    struct rig r;
+    struct client a, b, c, again;
+    char extra[128];
+
+    (void)state;
+    rig_open(&r, NULL);
+    client_join(&a, &r, "room");
+    client_join(&b, &r, "room");
+    client_join(&c, &r, "room");        /* a roll call */
+    client_post(&c, "42[\"create or join\",\"room\"]");
+    client_hear(&a), client_hear(&b);
+    rig_wait(&r, 50);
+    write_sql(&r, "UPDATE session SET shim = 1");
+    client_post(&c, "42[\"counted\"]");
+    client_post(&c, "40/nowhere,");     /* a second socket in its session */
+    client_hear(&c);
+    snprintf(extra, sizeof extra, "42[\"offer\",{\"to\":\"%s\"}]", b.id);
+    client_post(&a, extra);
+    snprintf(extra, sizeof extra, "EIO=4&transport=polling&t=t%d&sid=%s", b.t - 1, b.sid);
+    /* its poll again */
+    assert_string_equal(rig_answer(&r, rig_send(&r, "GET", extra, "")), rig_answer(&r, b.poll));
+    client_hear(&b);
+    client_post(&b, "1");
+    snprintf(extra, sizeof extra, "{\"pid\":\"%s\",\"offset\":\"%s\"}", b.pid, b.offset);
+    client_connect(&again, &r, extra);
+    client_post(&again, "1");
+    rig_wait(&r, 125000);
+    store_touch(r.store, 1, r.store->self + 1);         /* a word to another process */
+    rig_turn(&r, true);
+    rig_wait(&r, 62000);
+    close_counting(&r);
+}
+
+static void kept_without_addresses(void **state)
+{
+    static const char *const keys[] = { "POLLUX_KEEP_ADDRESSES=no", "POLLUX_LOG_EVENTS=no", NULL };
+    struct rig r;
+    struct client a, b;
+
+    (void)state;
+    rig_open(&r, keys);
+    client_join(&a, &r, "room");
+    client_join(&b, &r, "room");
+    client_hear(&a), client_hear(&b);
+    client_post(&a, "42[\"message\",\"candidate 1 udp 192.0.2.7 and 2001:db8::7\"]");
+    /* still owed */
+    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM message WHERE body LIKE '%192.0.2.7%'"), 1);
+    assert_said(&b, "42[\"message\",\"candidate 1 udp 192.0.2.7 and 2001:db8::7\"]");
+    assert_int_equal(
+        rig_sql(&r,
+                "SELECT count(*) FROM message WHERE body LIKE '%192.0.2%' OR body LIKE '%2001%'"),
+        0);
+    assert_int_equal(
+        rig_sql(&r, "SELECT count(*) FROM message WHERE body LIKE '%candidate 1 udp%'"), 1);
+    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM socket WHERE address <> ''"), 0);
+    close_counting(&r);
+}
+
+static void kept_without_payloads(void **state)
+{
+    static const char *const keys[] = { "POLLUX_KEEP_PAYLOADS=no", "POLLUX_LOG_EVENTS=no", NULL };
+    struct rig r;
+    struct client a, b;
+
+    (void)state;
+    rig_open(&r, keys);
+    client_join(&a, &r, "room");
+    client_join(&b, &r, "room");
+    client_hear(&a), client_hear(&b);
+    client_post(&a, "42[\"message\",\"secret\"]");
+    assert_said(&b, "42[\"message\",\"secret\"]");
+    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM message WHERE body LIKE '%secret%'"), 0);
+    assert_int_equal(rig_sql(&r, "SELECT size FROM message WHERE name = 'message'"), 20);
+    close_counting(&r);
+}
+
+static void old_goes_and_what_is_owed_stays(void **state)
+{
+    static const char *const keys[] = { "POLLUX_LOG_AGE_DAYS=1", "POLLUX_LOG_EVENTS=no",
+                                        "POLLUX_RECOVERY_WINDOW_MS=86400000", NULL };
+    struct rig r;
+    struct client a, b;
+
+    (void)state;
+    rig_open(&r, keys);
+    client_join(&a, &r, "room");
+    client_join(&b, &r, "room");
+    client_hear(&a), client_hear(&b);
+    client_post(&a, "42[\"message\",\"heard\"]");
+    client_hear(&b);
+    client_post(&b, "1");
+    client_post(&a, "42[\"message\",\"owed\"]");
+    client_post(&a, "1");
+    r.now += INT64_C(86400000) - 10000;         /* a clock set forward: nothing waits for it */
+    rig_wait(&r, 5000);
+    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM message WHERE name = 'message'"), 2);
+    r.now += 5001;
+    write_sql(&r, "UPDATE socket SET away_ms = away_ms + 3600000 WHERE away_ms IS NOT NULL");
+    rig_wait(&r, 5000);
+    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM message WHERE body LIKE '%heard%'"), 0);
+    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM message WHERE body LIKE '%owed%'"), 1);
+    close_counting(&r);
+}
+
+static void file_over_its_size_loses_the_oldest(void **state)
+{
+    static const char *const keys[] = { "POLLUX_LOG_MAX_BYTES=1000000", "POLLUX_LOG_EVENTS=no",
+                                        NULL };
+    static char body[60000];
+    struct rig r;
+    struct client a, b;
+
+    (void)state;
+    rig_open(&r, keys);
+    client_join(&a, &r, "room");
+    client_join(&b, &r, "room");
+    client_hear(&a), client_hear(&b);
+    snprintf(body, sizeof body, "42[\"message\",\"%050000d\"]", 0);
+    for (int i = 0; i < 40; i++) {
+        client_post(&a, body);
+        client_hear(&b);
+    }
+    rig_wait(&r, 5000);
+    int64_t left = rig_sql(&r, "SELECT count(*) FROM message WHERE name = 'message'");
+    assert_in_range(left, 1, 20);
+    assert_int_equal(rig_sql(&r, "SELECT max(id) > 40 FROM message"), 1);
+    close_counting(&r);
+}
+
+static void failed_turn_promises_nothing(void **state)
+{
+    static const char *const keys[] = { "POLLUX_LOG_EVENTS=no", NULL };
+    struct rig r;
+    struct client a, b;
+
+    (void)state;
+    rig_open(&r, keys);
+    client_join(&a, &r, "room");
+    client_join(&b, &r, "room");
+    client_hear(&a), client_hear(&b);
+    assert_null(rig_answer(&r, b.poll));
+    write_sql(&r, "CREATE TRIGGER trouble BEFORE INSERT ON delivery BEGIN SELECT raise(ABORT, 'no "
+                  "more room'); END");
+    assert_starts(client_post(&a, "42[\"message\",1]"), "503 {\"code\":4");
+    assert_null(rig_answer(&r, b.poll));        /* held on */
+    write_sql(&r, "DROP TRIGGER trouble");
+    assert_string_equal(client_post(&a, "42[\"message\",2]"), "200 ok");
+    assert_said(&b, "42[\"message\",2]");
+    close_counting(&r);
+}
+
+static void refuse(const struct rig *r, const char *expected)
+{
+    struct buf why = BUF_EMPTY;
+    struct store *store = NULL;
+
+    assert_int_equal(store_open(&store, &r->set, &why), -1);
+    assert_null(store);
+    if (strstr(buf_text(&why), expected) == NULL)
+        fail_msg("\"%s\" does not say \"%s\"", buf_text(&why), expected);
+    buf_release(&why);
+}
+
+static void files_of_others_are_refused(void **state)
+{
+    struct rig r;
+    int64_t version;
+
+    (void)state;
+    rig_open(&r, NULL);
+    rig_restart(&r);
+    version = rig_sql(&r, "PRAGMA user_version");
+    write_sql(&r, "PRAGMA user_version = 9999");
+    refuse(&r, "newer version");
+    write_sql(&r, "PRAGMA user_version = 0");
+    refuse(&r, "another program's database");
+    char sql[64];
+    snprintf(sql, sizeof sql, "PRAGMA user_version = %d", (int)version);
+    write_sql(&r, sql);
+    char path[128];
+    snprintf(path, sizeof path, "%s/pollux.db", r.set.store);
+    struct stat st;
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    rig_close(&r);
+}
+
+static void every_statement_has_run(void **state)
+{
+    bool all = true;
+
+    (void)state;
+    for (size_t i = 0; i < Q_COUNT; i++)
+        if (runs[i] == 0) {
+            print_error("%s never ran\n", names[i]);
+            all = false;
+        }
+    assert_true(all);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_conversation),
+        cmocka_unit_test(kept_without_addresses),
+        cmocka_unit_test(kept_without_payloads),
+        cmocka_unit_test(old_goes_and_what_is_owed_stays),
+        cmocka_unit_test(file_over_its_size_loses_the_oldest),
+        cmocka_unit_test(failed_turn_promises_nothing),
+        cmocka_unit_test(files_of_others_are_refused),
+        cmocka_unit_test(every_statement_has_run),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
