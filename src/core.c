@@ -173,13 +173,13 @@ static bool well_formed(struct call *call, const char *transport, bool known)
     const struct request *rq = call->rq;
     enum http_method method = http_method(rq->method);
 
-    if (method == HTTP_OTHER)
-        core_answer_error(call, 400, EIO_BAD_REQUEST,
-                          "Bad request: a method other than GET, POST and OPTIONS");
-    else if (strcmp(transport, "polling") != 0)
+    if (strcmp(transport, "polling") != 0)
         core_answer_error(call, 400, EIO_TRANSPORT_UNKNOWN, "Transport unknown");
     else if (!known && method != HTTP_GET)
         core_answer_error(call, 400, EIO_BAD_METHOD, "Bad handshake method");
+    else if (method == HTTP_OTHER)
+        core_answer_error(call, 400, EIO_BAD_REQUEST,
+                          "Bad request: a method other than GET, POST and OPTIONS");
     else
         return true;
     return false;

@@ -194,7 +194,13 @@ describe('the store', () => {
         try {
             await until(() => existsSync(socket) && existsSync(join(store, 'pollux.db')));
             assert.equal(statSync(store).mode & 0o777, 0o700);
-            await until(() => execFileSync('sqlite3', ['-readonly', join(store, 'pollux.db'), 'pragma user_version'], { encoding: 'utf8' }).trim() !== '0');
+            await until(() => {
+                try {
+                    return execFileSync('sqlite3', ['-readonly', join(store, 'pollux.db'), 'pragma user_version'], { encoding: 'utf8', stdio: 'pipe' }).trim() !== '0';
+                } catch {
+                    return false; // it is being created at this moment
+                }
+            });
             child.kill('SIGTERM');
             const [code] = await within(ended, 'the end after TERM', LIMIT_MS);
             assert.equal(code, 0, err);

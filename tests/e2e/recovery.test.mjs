@@ -32,6 +32,12 @@ async function cut(a, line) {
     await noticed;
 }
 
+/** B's numbers up to LAST have come, each once, in order, behind FIRST. */
+async function hears(one, first, last) {
+    await until(() => numbers(one).length >= last - first).catch((error) => assert.fail(`${error.message}; heard: ${numbers(one).join(' ')}`));
+    assert.deepEqual(numbers(one), range(first, last));
+}
+
 /** Numbers FROM up to TO, each acknowledged, hence stored. */
 async function say(from, channel, first, last) {
     for (const n of range(first, last)) {
@@ -154,8 +160,7 @@ describe('recovery', () => {
             assert.equal(a.socket.recovered, true, `round ${round}`);
             assert.equal(a.socket.id, id);
         }
-        await until(() => numbers(a).length >= 15);
-        assert.deepEqual(numbers(a), range(0, 15));
+        await hears(a, 0, 15);
     });
 
     it('ours_says_nothing_twice_through_a_flapping_line', async (t) => {

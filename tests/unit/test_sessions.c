@@ -48,9 +48,9 @@ static void errors_have_their_codes(void **state)
           "EIO=4&transport=polling&sid=", "400 {\"code\":1,\"message\":\"Session ID unknown\"}" },
         { "POST", "EIO=4&transport=polling",
           "400 {\"code\":2,\"message\":\"Bad handshake method\"}" },
-        { "PUT", "EIO=4&transport=polling",
-          "400 {\"code\":3,\"message\":\"Bad request: a method other than GET, POST and "
-          "OPTIONS\"}" },
+        { "PUT", "EIO=4&transport=polling", "400 {\"code\":2,\"message\":\"Bad handshake method\"}" },
+        { "PUT", "EIO=4&transport=polling&sid=x",
+          "400 {\"code\":3,\"message\":\"Bad request: a method other than GET, POST and OPTIONS\"}" },
         { "GET", "EIO=3&transport=polling",
           "400 {\"code\":5,\"message\":\"Unsupported protocol version\"}" },
         { "GET", "transport=polling",
