@@ -521,18 +521,16 @@ void core_tidy(struct core *c, int64_t now)
     c->tidy_ms = now + (more ? SWEEP_LEAST_MS : TIDY_MS);
 }
 
-void core_dismiss(struct core *c, int64_t now)
+void core_leave(struct core *c, int64_t now)
 {
     int64_t id;
 
-    (void)now;
-    while (park_any(c->park, &id)) {
+    c->leaving = true;
+    while (park_any(c->park, &id) && !store_failed(c->store)) {
         struct session *session = store_session_by_id(c->store, id);
-        if (session != NULL && session->holder == c->self) {
-            session->holder = 0;
-            session->answer = ANSWER_NOOP;
-            session->changed = true;
-        }
-        core_answer_held(c, id, session != NULL ? session->origin : "", SPAN("6"));
+        if (session != NULL)
+            core_fill(c, session, now);
+        else if (!store_failed(c->store))
+            core_answer_held(c, id, "", SPAN("6"));
     }
 }

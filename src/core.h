@@ -49,7 +49,7 @@ bool core_rings(struct core *c);
 /* Remove a little of what is too old to be kept, now and then. */
 void core_tidy(struct core *c, int64_t now);
 
-/* Answer all held polls with a noop, since this process is about to end. */
-void core_dismiss(struct core *c, int64_t now);
+/* This process is about to end: held polls are answered, be it with a noop, and none is held from now on. */
+void core_leave(struct core *c, int64_t now);
 
 #endif

@@ -148,7 +148,7 @@ static bool compose(struct core *c, struct session *session, int64_t now)
         store_sent(c->store, session, last, now);
         session->answer |= ANSWER_EVENTS;
     }
-    if (session->answer == 0 && session->nudge) {
+    if (session->answer == 0 && (session->nudge || c->leaving)) {
         eio_add(&c->payload, EIO_NOOP, (struct span){ NULL, 0 });
         session->answer = ANSWER_NOOP;
     }

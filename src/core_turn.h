@@ -36,6 +36,7 @@ struct core {
     size_t fresh_count, fresh_cap;
     struct buf payload;         /* scratch: the packets of one answer */
     bool failing;               /* the last turn failed: say so once */
+    bool leaving;               /* hold no polls any more */
     bool no_memory;             /* for an answer: the turn fails */
 };
 

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <sys/signalfd.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "host_engine.h"
 
@@ -35,6 +36,14 @@ int host_signals(void)
     if (sigprocmask(SIG_BLOCK, &set, NULL) == -1)
         return -1;
     return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+}
+
+void host_take_signal(int signals)
+{
+    struct signalfd_siginfo info;
+
+    while (read(signals, &info, sizeof info) == sizeof info)
+        ;
 }
 
 size_t host_content_length(const char *value)

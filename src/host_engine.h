@@ -27,6 +27,9 @@ struct host_engine {
  * with errno. */
 int host_signals(void);
 
+/* Take one signal from it, so that it is no longer readable. */
+void host_take_signal(int signals);
+
 /* Fill RQ from CGI's variables; GET finds one by name, NULL when it is not set. Leaves conn and
  * body alone. */
 void host_read_variables(struct request *rq, const char *(*get)(void *arg, const char *name),

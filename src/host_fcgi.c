@@ -258,6 +258,7 @@ static void fcgi_wait(struct host *h, int timeout_ms, struct host_events *events
             break;
         case TAG_SIGNAL:
             events->stop = true;
+            host_take_signal(f->signals);
             break;
         case TAG_OUTPUT:
             continue_outputs(f);

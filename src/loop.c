@@ -2,6 +2,10 @@
  * busier, the cheaper. */
 #include "loop.h"
 
+#define FAREWELL_MS 2000                /* for answers that a web server is slow to take */
+#define DRAIN_MS 200                    /* for requests that come while the process ends */
+#define LINGER_MS 20                    /* without one of them: there are none left */
+
 /* Make the turn last and send its answers; or answer that nothing came of it. */
 static void end_turn(struct host *h, struct core *c, struct bell *b)
 {
@@ -12,31 +16,38 @@ static void end_turn(struct host *h, struct core *c, struct bell *b)
         bell_ring(b);                   /* other processes look */
 }
 
-static void turn(struct host *h, struct core *c, struct bell *b, int64_t now, bool rang)
+/* One turn. Returns how many requests it took. */
+static size_t turn(struct host *h, struct core *c, struct bell *b, int64_t now, bool rang)
 {
     struct request rq;
+    size_t count = 0;
     int64_t gone;
 
     while (host_gone(h, &gone))
         core_gone(c, gone, now);
-    while (host_next(h, &rq))
+    for (; host_next(h, &rq); count++)
         core_take(c, h, &rq, now);      /* parse, session, rules, store; polls are held */
     if (rang)
         core_news(c);                   /* what other processes stored */
     core_time(c, now);                  /* heartbeats, sessions and windows that are over */
     core_wake(c, now);                  /* whoever has something to hear gets its poll filled */
     end_turn(h, c, b);                  /* one transaction a turn */
+    return count;
 }
 
-/* The last turn: held polls are answered, so that their clients ask again elsewhere or later. */
+/* The last turns: held polls are answered, so that their clients ask again elsewhere or later, and
+ * so is whatever the web server has handed over already. */
 static void farewell(struct host *h, struct core *c, struct bell *b)
 {
     struct host_events events;
-    int64_t until = host_now() + 2000;  /* for answers that a web server is slow to take */
+    int64_t now = host_now(), drained = now + DRAIN_MS, until = now + FAREWELL_MS;
 
+    core_leave(c, now);
+    do {
+        end_turn(h, c, b);
+        now = host_wait(h, now + LINGER_MS, &events);
+    } while (turn(h, c, b, now, false) != 0 && now < drained);
     host_stop(h);
-    core_dismiss(c, host_now());
-    end_turn(h, c, b);
     while (!host_idle(h) && host_now() < until)
         host_wait(h, until, &events);
 }

@@ -190,7 +190,7 @@ static void ping_and_noop_come_again_too(void **state)
     rig_wait(&r, 25000);
     int poll = raw(&a, "GET", "p1", "");
     assert_null(rig_answer(&r, poll));
-    core_dismiss(r.core, r.now);
+    core_leave(r.core, r.now);
     rig_turn(&r, false);
     assert_string_equal(rig_answer(&r, poll), "200 6");
     assert_string_equal(answer_of(&a, "GET", "p1", ""), "200 6");
