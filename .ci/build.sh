@@ -77,7 +77,8 @@ Install them as root, then start ${0##*/} again:
 build() {
     local folder=$1 source=$top args
     shift
-    args=$*
+    # What was found missing may have been installed since.
+    args="$* cmocka:$(pkg-config --modversion cmocka 2> /dev/null)"
     mkdir -p "$top/build"
     exec 9> "$top/build/.lock"
     flock 9                                         # one at a time: the sources hold configure
