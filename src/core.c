@@ -415,12 +415,12 @@ static void touch_due(struct core *c, int64_t now)
             core_fill(c, session, now);
         if (store_failed(c->store))
             return;
-        if (session == NULL)
+        if (session == NULL) {
             core_answer_held(c, id, "", SPAN("6"));
-        if (park_has(c->park, id))
-            park_put_off(c->park, id,
-                         core_hold_until(c, session) > now ? core_hold_until(c, session)
-                                                           : now + SWEEP_MS);
+        } else if (park_has(c->park, id)) {
+            int64_t until = core_hold_until(c, session);
+            park_put_off(c->park, id, until > now ? until : now + SWEEP_MS);
+        }
     }
 }
 

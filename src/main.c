@@ -27,8 +27,6 @@
 
 #define BACKLOG 4096                    /* a full one makes lighttpd answer 500 */
 
-extern char **environ;
-
 enum how { SERVE_FCGI, SERVE_CGI };
 
 struct options {

@@ -11,8 +11,6 @@
 #include "ctl_commands.h"
 #include "ctl_time.h"
 
-extern char **environ;
-
 enum { TAKES_NOTHING, MAY_TAKE, MUST_TAKE };
 
 static const struct command {

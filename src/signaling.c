@@ -115,6 +115,14 @@ static void refuse(struct said *said, const char *code, const char *why)
     said->why = why;
 }
 
+/* The event's first argument; false: it has none. */
+static bool first_argument(const struct said *said, struct span *argument)
+{
+    struct span rest = said->packet->data;
+
+    return json_array_next(&rest, argument) /* the name */ && json_array_next(&rest, argument);
+}
+
 /* ---- answering the sender */
 
 static void add_error(struct signaling *g, const struct said *said)
@@ -150,10 +158,10 @@ static void complain(struct signaling *g, const struct said *said)
 {
     struct member to = member_of(said->session, &said->sender);
     struct members one = only(&to);
-    struct span rest = said->packet->data, channel = { NULL, 0 };
+    struct span channel;
 
-    if (json_array_next(&rest, &channel) && json_array_next(&rest, &channel) &&
-        json_type(channel) == JSON_OBJECT && !json_member(channel, "channel", &channel))
+    if (!first_argument(said, &channel) || (json_type(channel) == JSON_OBJECT &&
+                                            !json_member(channel, "channel", &channel)))
         channel.len = 0;
     begin_event(g, "error");
     buf_add_text(&g->body, ",{");
@@ -367,12 +375,11 @@ static void any_event(struct signaling *g, struct said *said)
 
 static void message(struct signaling *g, struct said *said, const char *what)
 {
-    struct span rest = said->packet->data, argument, name, payload;
+    struct span argument, name, payload;
     struct channel channel;
 
-    if (!json_array_next(&rest, &argument) || !json_array_next(&rest, &argument) ||
-        json_type(argument) != JSON_OBJECT || !json_member(argument, "channel", &name) ||
-        !json_member(argument, "message", &payload)) {
+    if (!first_argument(said, &argument) || json_type(argument) != JSON_OBJECT ||
+        !json_member(argument, "channel", &name) || !json_member(argument, "message", &payload)) {
         relay_to_all(g, said);
         return;
     }
@@ -519,9 +526,9 @@ static void roll_call(struct signaling *g, const struct socket *k, struct span c
 /* The channel's name that the event's first argument gives, decoded into OUT. False: refused. */
 static bool channel_argument(struct signaling *g, struct said *said, char *out, size_t cap)
 {
-    struct span rest = said->packet->data, name = { NULL, 0 };
+    struct span name;
 
-    if (json_array_next(&rest, &name) && json_array_next(&rest, &name)) {
+    if (first_argument(said, &name)) {
         long len = json_type(name) == JSON_STRING ? json_string_decode(name, out, cap) : -1;
         if (len >= 1 && len <= g->set->max_channel_name_bytes)
             return true;
@@ -617,10 +624,9 @@ static void disconnect(struct signaling *g, struct said *said)
 static void leave_event(struct signaling *g, struct said *said)
 {
     struct channel channel;
-    struct span rest = said->packet->data, name = { NULL, 0 };
+    struct span name;
 
-    if (!json_array_next(&rest, &name) || !json_array_next(&rest, &name) ||
-        own_channel(g, said, name, &channel) == 0) {
+    if (!first_argument(said, &name) || own_channel(g, said, name, &channel) == 0) {
         refuse(said, "not_a_member", "only members can leave a channel");
         return;
     }
@@ -632,12 +638,11 @@ static void leave_event(struct signaling *g, struct said *said)
 static void say_farewell(struct signaling *g, struct said *said, const char *name,
                          bool with_channel, struct channel *channel)
 {
-    struct span rest = said->packet->data, argument = { NULL, 0 };
+    struct span argument;
     int64_t after = 0;
 
     *channel = (struct channel){ .id = 0 };
-    json_array_next(&rest, &argument);
-    if (json_array_next(&rest, &argument) && own_channel(g, said, argument, channel) != 0) {
+    if (first_argument(said, &argument) && own_channel(g, said, argument, channel) != 0) {
         store_members(g->store, channel->id, &g->members);
     } else {
         *channel = (struct channel){ .id = 0 };

@@ -329,6 +329,9 @@ static void nobody_sends_where_it_is_not_in(void **state)
     assert_said(&c, "42[\"error\",{\"code\":\"not_a_member\",\"message\":\"only members can send "
                     "to a channel; join it first\","
                     "\"event\":\"message\",\"channel\":\"room\"}]");
+    client_post(&c, "42[\"leave\"]");
+    assert_said(&c, "42[\"error\",{\"code\":\"not_a_member\",\"message\":\"only members can leave a channel\","
+                    "\"event\":\"leave\"}]");
     client_post(&c, with_ids("42[\"offer\",{\"to\":\"%A\"}]", &a, &b));
     client_post(&c, "42[\"offer\",\"room\"]");
     client_post(&c, "42[\"pollux\",\"999\"]");
