@@ -4,6 +4,8 @@
 
 #define FAREWELL_MS 2000                /* for answers that a web server is slow to take */
 #define DRAIN_MS 200                    /* for requests that come while the process ends */
+#define LOOK_MS 1000                    /* look for other processes' news that often, bell or not */
+#define LOOK_DEAF_MS 30                 /* where there is no bell to be heard */
 #define LINGER_MS 20                    /* without one of them: there are none left */
 
 /* Make the turn last and send its answers; or answer that nothing came of it. */
@@ -55,11 +57,16 @@ static void farewell(struct host *h, struct core *c, struct bell *b)
 void loop_run(struct host *h, struct core *c, struct bell *b)
 {
     struct host_events events = { false, false };
+    int64_t look_ms = b->watch == -1 ? LOOK_DEAF_MS : LOOK_MS, look = 0;
 
     while (!events.stop && !host_finished(h)) {
+        int64_t deadline = core_deadline(c);
         /* the only place that sleeps */
-        int64_t now = host_wait(h, core_deadline(c), &events);
-        turn(h, c, b, now, events.bell && bell_heard(b));
+        int64_t now = host_wait(h, deadline < look ? deadline : look, &events);
+        bool rang = (events.bell && bell_heard(b)) || now >= look;
+        if (now >= look)
+            look = now + look_ms;
+        turn(h, c, b, now, rang);
         core_tidy(c, now);
     }
     farewell(h, c, b);
