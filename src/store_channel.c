@@ -174,11 +174,10 @@ void store_ask(struct store *s, struct span channel, int64_t socket, int64_t due
     store_check(s, db_run(q), "note who asks to join");
 }
 
-bool store_asked(struct store *s, int64_t after, struct asking *out)
+static bool read_asking(struct store *s, int64_t after, struct asking *out)
 {
-    if (s->failed)
-        return false;
     struct db_query *q = db_query(s->db, Q_asking_next);
+
     db_put_int(q, 1, after);
     bool found = db_next(q) == DB_ROW;
     if (found) {
@@ -188,6 +187,14 @@ bool store_asked(struct store *s, int64_t after, struct asking *out)
     }
     store_check(s, db_done(q), "see who asks to join");
     return found && !s->failed;
+}
+
+bool store_asked(struct store *s, int64_t after, struct asking *out)
+{
+    if (s->failed || !read_asking(s, after, out))
+        return false;
+    /* Seen from outside of a transaction, another process may be answering it: look again. */
+    return s->begun || (store_begin(s) && read_asking(s, after, out));
 }
 
 void store_ask_end(struct store *s, int64_t id)

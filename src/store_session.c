@@ -503,11 +503,18 @@ void store_socket_gone(struct store *s, int64_t id, bool keep, int64_t now)
     store_check(s, db_run(q), "store that a socket has gone");
 }
 
-bool store_socket_expired(struct store *s, int64_t since, struct socket *out)
+static bool read_expired(struct store *s, int64_t since, struct socket *out)
 {
-    if (s->failed)
-        return false;
     struct db_query *q = db_query(s->db, Q_socket_expired);
+
     db_put_int(q, 1, since);
     return find_socket(s, q, out);
+}
+
+bool store_socket_expired(struct store *s, int64_t since, struct socket *out)
+{
+    if (s->failed || !read_expired(s, since, out))
+        return false;
+    /* Seen from outside of a transaction, it may just be coming back through another process. */
+    return s->begun || (store_begin(s) && read_expired(s, since, out));
 }

@@ -102,9 +102,8 @@ int supervise(int count, int (*work)(void *arg), void *arg)
     sigaddset(&c.waited, SIGCHLD);
     sigprocmask(SIG_BLOCK, &c.waited, &c.before);
     while (taken != SIGTERM && taken != SIGINT) {
-        bool soon = reap(&c);
-        if (soon && sigtimedwait(&c.waited, NULL, &pause) == SIGTERM)
-            break;
+        if (reap(&c) && (taken = sigtimedwait(&c.waited, NULL, &pause)) != -1)
+            continue;                   /* told to end, or another one died: look again */
         start_missing(&c);
         taken = sigwaitinfo(&c.waited, NULL);
     }

@@ -379,3 +379,23 @@ describe('log_events = no', () => {
         b.socket.close();
     });
 });
+
+for (const [host, options] of [['eight workers', { procs: 8 }], ['CGI', { cgi: true }]]) {
+    describe(`roll call, ${host}`, () => {
+        const of = { server: null };
+        before(async () => { of.server = await startPollux(options); });
+        after(() => of.server?.stop());
+
+        it('each_newcomer_is_told_full_once', async (t) => {
+            const join = company(t, of, [official]);
+            const { channel } = await couple(join);
+            const newcomers = await Promise.all(Array.from({ length: 5 }, (_, i) => join(i)));
+            for (let round = 1; round <= 10; round++) {
+                for (const one of newcomers) one.socket.emit('create or join', channel);
+                for (const one of newcomers) await one.tape.next('full');
+                for (const one of newcomers) await ask(one.socket, 'behind it');
+                for (const one of newcomers) assert.equal(one.tape.list.length, round, JSON.stringify(one.tape.list));
+            }
+        });
+    });
+}

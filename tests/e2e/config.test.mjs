@@ -52,7 +52,9 @@ describe('command line', () => {
     it('help_names_the_options', async () => {
         const { code, out } = await run(['--help']);
         assert.equal(code, 0);
-        for (const option of ['--config', '--socket', '--check-config', '--print-config', '--version', '--help']) assert.ok(out.includes(option), option);
+        for (const option of ['--config', '--socket', '--check-config', '--print-config', '--version', '--help']) {
+            assert.ok(out.includes(option), option);
+        }
     });
 
     it('version_is_one_line', async () => {

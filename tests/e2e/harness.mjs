@@ -80,6 +80,9 @@ function lighttpdBinary() {
     return choices.find((path) => path && existsSync(path)) ?? 'lighttpd';
 }
 
+// Should this process be killed, what it started ends too.
+const mortal = existsSync('/usr/bin/setpriv') ? ['/usr/bin/setpriv', '--pdeathsig', 'TERM'] : [];
+
 const quoted = (text) => `"${String(text).replace(/(["\\])/g, '\\$1')}"`;
 const pairs = (object) => Object.entries(object).map(([k, v]) => `    ${quoted(k)} => ${quoted(v)}`).join(',\n');
 
@@ -158,7 +161,10 @@ const TROUBLE = /^\S+ error |AddressSanitizer|runtime error:|LeakSanitizer|Undef
 
 // Whatever a test forgets or a failure leaves behind ends with this process.
 const running = new Set();
-process.on('exit', () => running.forEach((server) => server.kill('SIGKILL')));
+process.on('exit', () => running.forEach((server) => {
+    server.kill('SIGKILL');
+    rmSync(server.dir, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 });
+}));
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
 
 /**
@@ -207,7 +213,12 @@ export async function startPollux({ procs = 1, maxProcs = 1, cgi = false, env = 
 
         /** Start again after crash(): same port, same data. */
         async start() {
-            child = spawn(lighttpdBinary(), ['-D', '-f', conf], { detached: true, stdio: ['ignore', 'ignore', 'pipe'], env: { PATH: process.env.PATH, ...sanitizerOptions() } });
+            const [command, ...args] = [...mortal, lighttpdBinary(), '-D', '-f', conf];
+            child = spawn(command, args, {
+                detached: true,
+                stdio: ['ignore', 'ignore', 'pipe'],
+                env: { PATH: process.env.PATH, ...sanitizerOptions() },
+            });
             child.stderr.on('data', (data) => writeFileSync(join(dir, 'stderr.log'), data, { flag: 'a' }));
             running.add(server);
             await until(answers, LIMIT_MS, 'an answer to a handshake').catch((error) => {
@@ -250,7 +261,6 @@ export async function startPollux({ procs = 1, maxProcs = 1, cgi = false, env = 
                 else rmSync(dir, { recursive: true, force: true, maxRetries: 5 });
             }
         },
-        [Symbol.asyncDispose ?? Symbol('dispose')]: () => server.stop(),
     };
 
     const answers = async () => {
@@ -527,7 +537,8 @@ export function tape(socket) {
             for (;;) {
                 const at = fresh.findIndex((event) => event[0] === name);
                 if (at !== -1) return fresh.splice(at, 1)[0].slice(1);
-                await within(new Promise((done) => { waiting.add(done); }), `"${name}"; heard so far: ${JSON.stringify(list).slice(0, 1000)}`, Math.max(1, deadline - Date.now()));
+                const news = new Promise((done) => { waiting.add(done); });
+                await within(news, `"${name}"; heard so far: ${JSON.stringify(list).slice(0, 1000)}`, Math.max(1, deadline - Date.now()));
             }
         },
         /** Forget what was heard. */

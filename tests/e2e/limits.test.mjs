@@ -225,7 +225,8 @@ describe('what is kept', () => {
     const rows = (server) => server.sql("select * from message where name = 'said'");
     /** All bytes of the store's files, as Latin-1. */
     const bytes = (server) => readdirSync(server.dataDir).map((name) => readFileSync(join(server.dataDir, name), 'latin1')).join('');
-    const arrived = (server) => until(() => server.sql("select 1 from delivery d join message m on m.id = d.message where m.name = 'said' and d.arrived_ms > 0").length, LIMIT_MS, 'the arrival in the log');
+    const arrivals = "select 1 from delivery d join message m on m.id = d.message where m.name = 'said' and d.arrived_ms > 0";
+    const arrived = (server) => until(() => server.sql(arrivals).length, LIMIT_MS, 'the arrival in the log');
 
     it('by_default_all_of_it', limited({}, async ({ server, joined }) => {
         const { a, b, channel } = await exchange({ joined }, 'candidate 192.0.2.7', 1);

@@ -75,7 +75,8 @@ describe('handshake', () => {
 
     it('query_is_read_by_name', async () => {
         const { url } = of.server;
-        for (const query of ['transport=polling&EIO=4', 'EIO=4&transport=polling', 't=x&b64=1&transport=polling&EIO=4&foo=bar', 'transport=polling&EIO=4&t=1.2']) {
+        for (const query of ['transport=polling&EIO=4', 'EIO=4&transport=polling', 't=x&b64=1&transport=polling&EIO=4&foo=bar',
+            'transport=polling&EIO=4&t=1.2']) {
             const answer = await request(`${url}/socket.io/?${query}`);
             assert.match(said(answer), /^200 0\{"sid"/, query);
         }

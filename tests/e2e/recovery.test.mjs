@@ -224,7 +224,9 @@ describe('recovery on the wire', () => {
         await again.open();
         await again.send(`40${JSON.stringify({ pid: ids.pid, offset })}`);
         const connected = `40${JSON.stringify({ sid: ids.sid, pid: ids.pid })}`;
-        assert.deepEqual(await again.take(first.length === 3 ? 4 : 5), [...(first.length === 3 ? [] : ['42["message",1]']), '42["message",2]', '42["message",3]', '42["message",4]', connected]);
+        const missed = ['42["message",1]', '42["message",2]', '42["message",3]', '42["message",4]', connected];
+        if (first.length === 3) missed.shift(); // the first answer had two of them, and the marker
+        assert.deepEqual(await again.take(missed.length), missed);
     });
 
     it('an_answer_that_was_lost_is_sent_again', async (t) => {
@@ -345,6 +347,17 @@ describe('processes that die', () => {
         }
     }
 
+    it('every_worker_is_replaced_however_fast_they_die', () => withPollux({ procs: 4 }, async (server) => {
+        for (let round = 0; round < 3; round++) {
+            const before = await until(() => server.workers().length === 4 && server.workers());
+            for (const pid of before.slice(0, 3)) {
+                process.kill(pid, 'SIGKILL');
+                await until(() => !server.workers().includes(pid));
+            }
+            await until(() => server.workers().length === 4, LIMIT_MS, 'three others in their place');
+        }
+    }));
+
     it('ours_goes_on_talking_while_they_die', (t) => withPollux({ procs: 4 }, async (server) => {
         const { a, b, channel, line } = await couple(t, server, shim);
         const all = range(0, 400);
@@ -427,7 +440,9 @@ describe('a short window', () => {
 });
 
 describe('no window', () => {
-    it('who_is_lost_has_left', (t) => withPollux({ env: { POLLUX_RECOVERY_WINDOW_MS: 0, POLLUX_PING_INTERVAL_MS: 400, POLLUX_PING_TIMEOUT_MS: 400 } }, async (server) => {
+    const env = { POLLUX_RECOVERY_WINDOW_MS: 0, POLLUX_PING_INTERVAL_MS: 400, POLLUX_PING_TIMEOUT_MS: 400 };
+
+    it('who_is_lost_has_left', (t) => withPollux({ env }, async (server) => {
         const { a, b, channel, line } = await couple(t, server);
         const { id } = a;
         await cut(a, line);
