@@ -121,6 +121,7 @@ for (const [host, options] of Object.entries({ 'one process': {}, 'four processe
 
             it(`${pairing}_exchange_many_messages`, together(first, async ({ a, b, channel }) => {
                 const all = Array.from({ length: 100 }, (_, i) => i);
+                await until(() => a.tape.list.length >= 5 && b.tape.list.length >= 2); // all of the joining
                 a.tape.clear();
                 b.tape.clear();
                 for (const i of all) {
