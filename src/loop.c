@@ -45,10 +45,12 @@ static void farewell(struct host *h, struct core *c, struct bell *b)
     int64_t now = host_now(), drained = now + DRAIN_MS, until = now + FAREWELL_MS;
 
     core_leave(c, now);
-    do {
-        end_turn(h, c, b);
+    end_turn(h, c, b);
+    while (!host_finished(h) && now < drained) {
         now = host_wait(h, now + LINGER_MS, &events);
-    } while (turn(h, c, b, now, false) != 0 && now < drained);
+        if (turn(h, c, b, now, false) == 0)
+            break;
+    }
     host_stop(h);
     while (!host_idle(h) && host_now() < until)
         host_wait(h, until, &events);

@@ -1,0 +1,100 @@
+/* empty.c - the least that a FastCGI program can do: read each request, answer two bytes.
+ *
+ * What the web server and libfcgi cost, with nothing of ours in it: the ceiling that bench/run
+ * holds Pollux against. Requests are taken and answered as src/host_fcgi.c does it, so that the
+ * difference between the two is parsing, rules and storing, and not the way of answering.
+ *
+ * The listening socket is descriptor 0. SIGTERM ends it.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <fastcgi.h>
+#include <fcgiapp.h>
+
+static const char text[] = "Content-Type: text/plain; charset=UTF-8\r\nContent-Length: 2\r\n\r\nok";
+
+/* Read parameters and body to their end, as whoever wants to use them must. */
+static void read_request(FCGX_Request *rq)
+{
+    char rest[4096];
+
+    (void)FCGX_GetParam("QUERY_STRING", rq->envp);
+    while (FCGX_GetStr(rest, sizeof rest, rq->in) > 0)
+        ;
+}
+
+static size_t put_record(unsigned char *out, unsigned type, int id, const void *content, size_t len)
+{
+    const FCGI_Header header = { FCGI_VERSION_1,
+                                 (unsigned char)type,
+                                 (unsigned char)(id >> 8),
+                                 (unsigned char)id,
+                                 (unsigned char)(len >> 8),
+                                 (unsigned char)len,
+                                 0,
+                                 0 };
+
+    memcpy(out, &header, sizeof header);
+    if (len > 0)
+        memcpy(out + sizeof header, content, len);
+    return sizeof header + len;
+}
+
+/* An answer of this size always fits into what a socket buffers. */
+static void answer(int fd, int id)
+{
+    static const FCGI_EndRequestBody end = { 0, 0, 0, 0, FCGI_REQUEST_COMPLETE, { 0 } };
+    unsigned char out[256];
+    size_t len = put_record(out, FCGI_STDOUT, id, text, sizeof text - 1);
+
+    len += put_record(out + len, FCGI_STDOUT, id, NULL, 0);
+    len += put_record(out + len, FCGI_END_REQUEST, id, &end, sizeof end);
+    if (send(fd, out, len, MSG_NOSIGNAL | MSG_DONTWAIT) == -1 && errno != EPIPE
+        && errno != ECONNRESET)
+        perror("empty: cannot answer");
+    close(fd);
+}
+
+/* Answer all requests that are there. 0, or -1 when no more can come. */
+static int take_requests(FCGX_Request *rq)
+{
+    int code;
+
+    while ((code = FCGX_Accept_r(rq)) == 0) {
+        int fd = rq->ipcFd, id = rq->requestId;
+        read_request(rq);
+        FCGX_Free(rq, 0);
+        rq->ipcFd = -1;
+        answer(fd, id);
+    }
+    if (code == -EAGAIN || code == -EINTR || code == -ECONNABORTED || code == -EMFILE)
+        return 0;
+    fprintf(stderr, "empty: cannot take a request: %s\n", strerror(-code));
+    return -1;
+}
+
+int main(void)
+{
+    FCGX_Request rq;
+    struct pollfd ready = { .fd = 0, .events = POLLIN };
+
+    if (FCGX_Init() != 0 || FCGX_InitRequest(&rq, 0, FCGI_FAIL_ACCEPT_ON_INTR) != 0
+        || fcntl(0, F_SETFL, O_NONBLOCK) == -1) {
+        fputs("empty: descriptor 0 must be a listening socket\n", stderr);
+        return 2;
+    }
+    /* FCGX_Init()'s own handler only sets a flag. */
+    signal(SIGTERM, SIG_DFL);
+    rq.ipcFd = -1;
+    while (poll(&ready, 1, -1) == 1 || errno == EINTR)
+        if (take_requests(&rq) == -1)
+            return 1;
+    return 0;
+}
