@@ -12,6 +12,8 @@
 #define SWEEP_MOST 100                  /* sessions ended in one turn */
 #define SWEEP_LEAST_MS 20
 #define TIDY_MS 1000
+#define OTHERS (-1)                     /* as a holder: whatever process it concerns but this */
+#define UNAVAILABLE "Service unavailable: the store cannot be written; nothing was stored"
 /* after a turn that failed: what is due waits, requests are tried */
 #define RETRY_MS 250
 
@@ -43,48 +45,52 @@ void core_free(struct core *c)
     free(c);
 }
 
+/* ---- retries */
+
+bool core_knows_t(const char *list, const char *t)
+{
+    size_t len = strlen(t);
+    const char *at = list;
+
+    while (len != 0 && (at = strstr(at, t)) != NULL) {
+        if ((at == list || at[-1] == ' ') && (at[len] == ' ' || at[len] == '\0'))
+            return true;
+        at += len;
+    }
+    return false;
+}
+
+void core_remember_t(char *list, size_t cap, const char *t)
+{
+    size_t len = strlen(t), keep = 0, count = 1;
+
+    while (list[keep] != '\0' && (list[keep] != ' ' || ++count < cap / (T_MAX + 1)))
+        keep++;
+    memmove(list + len + (keep != 0), list, keep);
+    memcpy(list, t, len);
+    if (keep != 0)
+        list[len++] = ' ';
+    list[len + keep] = '\0';
+}
+
 /* ---- answers */
 
-/* Remember that H is to get what stands in c->out from AT on. */
-static void add_answer(struct core *c, const struct held *h, bool parked, size_t at)
+/* Remember that H is to get what stands in c->out from AT on. False without memory: the turn
+ * fails, and H is still the caller's. */
+static bool add_answer(struct core *c, const struct held *h, bool parked, size_t at)
 {
     if (c->answer_count == c->answer_cap) {
         size_t cap = c->answer_cap != 0 ? c->answer_cap * 2 : 64;
         struct answer *answers = realloc(c->answers, cap * sizeof *answers);
         if (answers == NULL) {
             c->no_memory = true;
-            return;
+            return false;
         }
         c->answers = answers;
         c->answer_cap = cap;
     }
     c->answers[c->answer_count++] = (struct answer){ *h, parked, at, c->out.len - at };
-}
-
-static void answer_call(struct call *call, struct http_answer *a)
-{
-    struct core *c = call->c;
-    struct held h = { .conn = call->rq->conn };
-    size_t at = c->out.len;
-
-    if (call->cross_origin)
-        a->origin = call->rq->origin;
-    http_write(&c->out, a);
-    add_answer(c, &h, false, at);
-}
-
-void core_answer_payload(struct call *call, struct span payload)
-{
-    struct http_answer a = { .status = 200, .type = "text/plain; charset=UTF-8", .body = payload };
-
-    answer_call(call, &a);
-}
-
-void core_answer_ok(struct call *call)
-{
-    struct http_answer a = { .status = 200, .type = "text/html", .body = SPAN("ok") };
-
-    answer_call(call, &a);
+    return true;
 }
 
 /* MESSAGE is ours and needs no escaping. */
@@ -103,6 +109,41 @@ static void write_error(struct buf *out, int status, enum eio_error code, const 
     http_write(out, &a);
 }
 
+/* Answer at once that nothing was stored, in a turn that fails. */
+static void answer_unavailable(struct core *c, struct host *h, struct conn conn, bool parked)
+{
+    buf_clear(&c->out);
+    write_error(&c->out, 503, EIO_FORBIDDEN, UNAVAILABLE, (struct span){ NULL, 0 });
+    host_answer(h, conn, parked, buf_span(&c->out));
+}
+
+static void answer_call(struct call *call, struct http_answer *a)
+{
+    struct core *c = call->c;
+    struct held h = { .conn = call->rq->conn };
+    size_t at = c->out.len;
+
+    if (call->cross_origin)
+        a->origin = call->rq->origin;
+    http_write(&c->out, a);
+    if (!add_answer(c, &h, false, at))
+        answer_unavailable(c, call->h, h.conn, false);
+}
+
+void core_answer_payload(struct call *call, struct span payload)
+{
+    struct http_answer a = { .status = 200, .type = "text/plain; charset=UTF-8", .body = payload };
+
+    answer_call(call, &a);
+}
+
+void core_answer_ok(struct call *call)
+{
+    struct http_answer a = { .status = 200, .type = "text/html", .body = SPAN("ok") };
+
+    answer_call(call, &a);
+}
+
 void core_answer_error(struct call *call, int status, enum eio_error code, const char *message)
 {
     struct core *c = call->c;
@@ -111,7 +152,8 @@ void core_answer_error(struct call *call, int status, enum eio_error code, const
 
     write_error(&c->out, status, code, message,
                 call->cross_origin ? call->rq->origin : (struct span){ NULL, 0 });
-    add_answer(c, &h, false, at);
+    if (!add_answer(c, &h, false, at))
+        answer_unavailable(c, call->h, h.conn, false);
 }
 
 void core_answer_held(struct core *c, int64_t session, const char *origin, struct span payload)
@@ -119,13 +161,18 @@ void core_answer_held(struct core *c, int64_t session, const char *origin, struc
     struct held h;
 
     while (park_take(c->park, session, &h)) {
+        if (h.shared)
+            store_touch(c->store, session, OTHERS);
         struct http_answer a = { .status = 200,
                                  .type = "text/plain; charset=UTF-8",
                                  .body = payload,
                                  .origin = span_of(origin) };
         size_t at = c->out.len;
         http_write(&c->out, &a);
-        add_answer(c, &h, true, at);
+        if (!add_answer(c, &h, true, at)) {
+            park_add(c->park, &h);      /* it has just made room */
+            return;
+        }
     }
 }
 
@@ -150,15 +197,24 @@ static bool remember_fresh(struct core *c, const struct held *h)
     return true;
 }
 
-void core_hold(struct call *call, const struct session *session)
+void core_hold(struct call *call, const struct session *session, bool shared)
 {
     struct core *c = call->c;
     struct held h = { .session = session->id,
                       .due_ms = core_hold_until(c, session),
-                      .conn = call->rq->conn };
+                      .conn = call->rq->conn,
+                      .poll = (int32_t)session->poll,
+                      .shared = shared };
 
-    if (!remember_fresh(c, &h) || !park_add(c->park, &h)) {
+    if (!remember_fresh(c, &h)) {
         c->no_memory = true;
+        answer_unavailable(c, call->h, h.conn, false);
+        return;
+    }
+    if (!park_add(c->park, &h)) {
+        c->fresh_count--;
+        c->no_memory = true;
+        answer_unavailable(c, call->h, h.conn, false);
         return;
     }
     host_park(call->h, h.conn, h.session);
@@ -264,8 +320,10 @@ static void open_session(struct call *call)
         return;
     }
     struct session *session = store_session_open(c->store, &new, call->now);
-    if (session == NULL)
-        return;                         /* the turn fails */
+    if (session == NULL) {              /* the turn fails */
+        core_answer_error(call, 503, EIO_FORBIDDEN, UNAVAILABLE);
+        return;
+    }
     if (session->due_ms < c->sweep_ms)
         c->sweep_ms = session->due_ms;
     answer_open(call, session);
@@ -352,8 +410,13 @@ void core_gone(struct core *c, int64_t id, int64_t now)
 
     (void)now;
     while (park_take(c->park, id, &h)) {
+        if (h.shared)
+            store_touch(c->store, id, OTHERS);
         size_t at = c->out.len;
-        add_answer(c, &h, true, at);    /* nothing: it ends the connection */
+        if (!add_answer(c, &h, true, at)) {     /* nothing: it ends the connection */
+            park_add(c->park, &h);
+            return;
+        }
     }
     struct session *session = store_session_by_id(c->store, id);
     if (session == NULL || session->holder != c->self)
@@ -413,7 +476,7 @@ static void touch_due(struct core *c, int64_t now)
         struct session *session = store_session_by_id(c->store, id);
         if (session != NULL)
             core_fill(c, session, now);
-        if (store_failed(c->store))
+        if (store_failed(c->store) || c->no_memory)
             return;
         if (session == NULL) {
             core_answer_held(c, id, "", SPAN("6"));
@@ -467,15 +530,6 @@ int core_commit(struct core *c)
     return 0;
 }
 
-static void answer_unavailable(struct core *c, struct host *h, struct conn conn, bool parked)
-{
-    buf_clear(&c->out);
-    write_error(&c->out, 503, EIO_FORBIDDEN,
-                "Service unavailable: the store cannot be written; nothing was stored",
-                (struct span){ NULL, 0 });
-    host_answer(h, conn, parked, buf_span(&c->out));
-}
-
 void core_fail_turn(struct core *c, struct host *h)
 {
     struct held held;
@@ -526,7 +580,7 @@ void core_leave(struct core *c, int64_t now)
     int64_t id;
 
     c->leaving = true;
-    while (park_any(c->park, &id) && !store_failed(c->store)) {
+    while (park_any(c->park, &id) && !store_failed(c->store) && !c->no_memory) {
         struct session *session = store_session_by_id(c->store, id);
         if (session != NULL)
             core_fill(c, session, now);

@@ -171,16 +171,48 @@ static void compose_again(struct core *c, struct session *session)
 
 /* ---- held polls */
 
+/* Does a living process hold SESSION's poll? One that died took its polls with it. */
+static bool is_held(const struct core *c, const struct session *session)
+{
+    if (session->holder == 0)
+        return false;
+    if (session->holder == c->self)
+        return park_has(c->park, session->id);
+    return kill((pid_t)session->holder, 0) == 0 || errno != ESRCH;
+}
+
+/* The poll came again in another process. What that answers is answered here too, since nobody
+ * knows which of the two the client waits for. False: it is to be answered here after all. */
+static bool answered_elsewhere(struct core *c, struct session *session)
+{
+    struct held h = { .poll = 0 };
+
+    park_peek(c->park, session->id, &h);
+    if (h.poll != (int32_t)session->poll) {     /* the client has polled since */
+        core_answer_held(c, session->id, session->origin, SPAN("6"));
+        return true;
+    }
+    if (session->holder == 0) {
+        compose_again(c, session);
+        core_answer_held(c, session->id, session->origin, buf_span(&c->payload));
+        return true;
+    }
+    if (is_held(c, session) && !c->leaving)
+        return true;
+    store_touch(c->store, session->id, session->holder);
+    session->holder = c->self;
+    session->changed = true;
+    return false;
+}
+
 void core_fill(struct core *c, struct session *session, int64_t now)
 {
     int64_t answer = session->answer;
 
     if (!park_has(c->park, session->id) || store_failed(c->store))
         return;
-    if (session->holder != c->self) {   /* the poll came again elsewhere, and is answered there */
-        core_answer_held(c, session->id, session->origin, SPAN("6"));
+    if (session->holder != c->self && answered_elsewhere(c, session))
         return;
-    }
     if (!compose(c, session, now)) {
         session->answer = answer;
         return;
@@ -191,14 +223,13 @@ void core_fill(struct core *c, struct session *session, int64_t now)
     core_answer_held(c, session->id, session->origin, buf_span(&c->payload));
 }
 
-/* Does a living process hold SESSION's poll? One that died took its polls with it. */
-static bool is_held(const struct core *c, const struct session *session)
+/* Is the poll T the session's last? */
+static bool is_last_poll(const struct session *session, const char *t)
 {
-    if (session->holder == 0)
-        return false;
-    if (session->holder == c->self)
-        return park_has(c->park, session->id);
-    return kill((pid_t)session->holder, 0) == 0 || errno != ESRCH;
+    size_t len = strlen(t);
+
+    return len != 0 && strncmp(session->poll_t, t, len) == 0
+           && (session->poll_t[len] == ' ' || session->poll_t[len] == '\0');
 }
 
 /* The same poll once more: the same answer, or it waits beside, or instead of, the first. */
@@ -211,18 +242,23 @@ static void poll_again(struct call *call, struct session *session)
         core_answer_payload(call, buf_span(&c->payload));
         return;
     }
-    /* another process that held it answers its own with a noop when it next looks */
+    bool shared = session->holder != c->self && is_held(c, session);
     session->holder = c->self;
     session->changed = true;
-    core_hold(call, session);
+    core_hold(call, session, shared);
 }
 
 void core_poll(struct call *call, struct session *session)
 {
     struct core *c = call->c;
 
-    if (call->t[0] != '\0' && strcmp(call->t, session->poll_t) == 0) {
+    if (is_last_poll(session, call->t)) {
         poll_again(call, session);
+        return;
+    }
+    if (core_knows_t(session->poll_t, call->t)) {
+        /* late: the client has polled since, and nobody waits for this one's answer */
+        core_answer_payload(call, SPAN("6"));
         return;
     }
     if (session->answer & ANSWER_CLOSE) {
@@ -238,11 +274,14 @@ void core_poll(struct call *call, struct session *session)
     }
     if (session->answer & ANSWER_EVENTS)
         store_arrived(c->store, session, call->now);
-    memcpy(session->poll_t, call->t, sizeof session->poll_t);
+    if (call->t[0] != '\0')
+        core_remember_t(session->poll_t, sizeof session->poll_t, call->t);
+    else
+        session->poll_t[0] = '\0';
     session->poll++;
     session->polled_ms = call->now;
     session->holder = c->self;
     session->answer = 0;
     session->changed = true;
-    core_hold(call, session);
+    core_hold(call, session, false);
 }

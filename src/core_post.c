@@ -289,38 +289,6 @@ static void reject(struct post *p)
 
 /* ---- the POST itself */
 
-/* Is T among the last POSTs of SESSION? */
-static bool was_applied(const struct session *session, const char *t)
-{
-    size_t len = strlen(t);
-    const char *at = session->post_t;
-
-    while (len != 0 && (at = strstr(at, t)) != NULL) {
-        if ((at == session->post_t || at[-1] == ' ') && (at[len] == ' ' || at[len] == '\0'))
-            return true;
-        at += len;
-    }
-    return false;
-}
-
-/* Remember T, the newest first, and forget the oldest. */
-static void remember_t(struct session *session, const char *t)
-{
-    char old[sizeof session->post_t];
-    size_t len = strlen(t), keep = 0, count = 1;
-
-    if (len == 0)
-        return;
-    memcpy(old, session->post_t, sizeof old);
-    while (old[keep] != '\0' && (old[keep] != ' ' || ++count < POST_TS))
-        keep++;
-    old[keep] = '\0';
-    memcpy(session->post_t, t, len);
-    session->post_t[len] = keep != 0 ? ' ' : '\0';
-    memcpy(session->post_t + len + (keep != 0), old, keep + 1);
-    session->changed = true;
-}
-
 /* Refusals that leave the session as it is. False: the call was answered. */
 static bool admissible(struct call *call, struct session *session)
 {
@@ -356,7 +324,7 @@ void core_post(struct call *call, struct session *session)
         core_answer_error(call, 400, EIO_SID_UNKNOWN, "Session ID unknown");
         return;
     }
-    if (was_applied(session, call->t)) {
+    if (core_knows_t(session->post_t, call->t)) {
         core_answer_ok(call);
         return;
     }
@@ -372,7 +340,9 @@ void core_post(struct call *call, struct session *session)
         reject(&p);
         return;
     }
-    if (!p.over)
-        remember_t(session, call->t);
+    if (!p.over && call->t[0] != '\0') {
+        core_remember_t(session->post_t, sizeof session->post_t, call->t);
+        session->changed = true;
+    }
     core_answer_ok(call);
 }

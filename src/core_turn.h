@@ -51,6 +51,11 @@ struct call {
     bool shim;
 };
 
+/* Is T in LIST, the t of some last requests, newest first and separated by spaces? Put it in
+ * front there, and let go of the oldest that CAP bytes have no room for, if all were T_MAX long. */
+bool core_knows_t(const char *list, const char *t);
+void core_remember_t(char *list, size_t cap, const char *t);
+
 /* The request's answer: an Engine.IO payload; or `ok`; or an error with its code and sentence. */
 void core_answer_payload(struct call *call, struct span payload);
 void core_answer_ok(struct call *call);
@@ -69,8 +74,9 @@ void core_answer_error(struct call *call, int status, enum eio_error code, const
  * PAYLOAD. */
 void core_answer_held(struct core *c, int64_t session, const char *origin, struct span payload);
 
-/* Hold the call's connection as a poll of SESSION. */
-void core_hold(struct call *call, const struct session *session);
+/* Hold the call's connection as a poll of SESSION; SHARED with another process that holds it as
+ * well, and is told when it was answered. */
+void core_hold(struct call *call, const struct session *session, bool shared);
 
 /* When the poll of SESSION is to be answered at the latest. */
 int64_t core_hold_until(const struct core *c, const struct session *session);

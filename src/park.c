@@ -169,6 +169,16 @@ bool park_take(struct park *p, int64_t session, struct held *out)
     return true;
 }
 
+bool park_peek(const struct park *p, int64_t session, struct held *out)
+{
+    size_t place = find(p, session);
+
+    if (place == p->count)
+        return false;
+    *out = p->heap[place];
+    return true;
+}
+
 bool park_has(const struct park *p, int64_t session)
 {
     return find(p, session) != p->count;

@@ -17,6 +17,7 @@ struct held {
     int64_t due_ms;             /* answer it then, be it with a ping */
     struct conn conn;
     int32_t poll;               /* the session's count of polls, low bits: which poll this is */
+    bool shared;                /* another process may hold the same poll */
 };
 
 struct park;
@@ -28,8 +29,9 @@ void park_free(struct park *p);
 /* Hold H (copied). False without memory: nothing changed. */
 bool park_add(struct park *p, const struct held *h);
 
-/* Take out one of SESSION's polls; false: none is held. */
+/* Take out one of SESSION's polls, or look at it; false: none is held. */
 bool park_take(struct park *p, int64_t session, struct held *out);
+bool park_peek(const struct park *p, int64_t session, struct held *out);
 bool park_has(const struct park *p, int64_t session);
 
 /* The earliest due_ms; INT64_MAX when nothing is held. */

@@ -6,27 +6,48 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "core_turn.h"
 #include "db.h"
 #include "host_engine.h"
 #include "loop.h"
+#include "store_sqlite.h"
 
 /* ---- the host */
 
 struct scripted {
     struct host host;
     struct rig *rig;
-    struct request next;
-    bool waiting;
+    struct given { int fd; char *method, *query, *body; } given[RIG_GIVEN];
+    int count, next;
 };
+
+static void drop_given(struct scripted *s)
+{
+    for (int i = 0; i < s->count; i++) {
+        free(s->given[i].method);
+        free(s->given[i].query);
+        free(s->given[i].body);
+    }
+    s->count = s->next = 0;
+}
 
 static bool scripted_next(struct host *h, struct request *rq)
 {
     struct scripted *s = (struct scripted *)h;
 
-    if (!s->waiting)
+    if (s->next == s->count) {
+        drop_given(s);
         return false;
-    s->waiting = false;
-    *rq = s->next;
+    }
+    const struct given *g = &s->given[s->next++];
+    *rq = (struct request){ .conn = { g->fd, 1 },
+                            .method = span_of(g->method),
+                            .path = span_of(s->rig->set.path),
+                            .query = span_of(g->query),
+                            .body = span_of(g->body),
+                            .address = SPAN("192.0.2.1"),
+                            .content_type = SPAN("text/plain;charset=UTF-8"),
+                            .host = SPAN("here.example") };
     return true;
 }
 
@@ -45,12 +66,9 @@ static void scripted_answer(struct host *h, struct conn c, bool parked, struct s
         if (span_starts(text, "Status: "))
             memcpy(status, text.p + 8, 3);
     }
-    size_t len = body != NULL ? (size_t)(text.p + text.len - body) : 0;
-    assert_non_null(out = malloc(len + 5));
-    sprintf(out, "%s ", status);
-    if (len != 0)
-        memcpy(out + 4, body, len);
-    out[len + 4] = '\0';
+    int len = body != NULL ? (int)(text.p + text.len - body) : 0;
+    /* tests of lacking memory leave this allocation alone */
+    assert_return_code(asprintf(&out, "%s %.*s", status, len, len != 0 ? body : ""), 0);
     r->answers[c.fd] = out;
 }
 
@@ -91,12 +109,20 @@ static void start(struct rig *r)
         fail_msg("%s", buf_text(&why));
     buf_release(&why);
     assert_non_null(r->core = core_new(r->store, &r->set));
+    if (r->self != 0)
+        rig_name(r, r->self);
+}
+
+void rig_name(struct rig *r, int64_t self)
+{
+    r->self = r->core->self = r->store->self = self;
 }
 
 static void stop(struct rig *r)
 {
     core_free(r->core);
     store_close(r->store);
+    drop_given((struct scripted *)r->host);
     free(r->host);
 }
 
@@ -145,16 +171,28 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 void rig_close(struct rig *r)
 {
     stop(r);
-    for (int i = 0; i < RIG_REQUESTS; i++)
-        free(r->answers[i]);
+    rig_forget(r);
     if (r->dir[0] != '\0')
         nftw(r->dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
     settings_release(&r->set);
 }
 
+void rig_forget(struct rig *r)
+{
+    for (int i = 0; i < r->requests; i++) {
+        free(r->answers[i]);
+        r->answers[i] = NULL;
+    }
+    r->requests = 0;
+}
+
 void rig_restart(struct rig *r)
 {
     stop(r);
+    r->dies = RIG_LIVES;
+    r->deaths++;
+    if (r->self != 0)
+        r->self += 2;
     start(r);
 }
 
@@ -168,28 +206,37 @@ void rig_turn(struct rig *r, bool rang)
         core_news(r->core);
     core_time(r->core, r->now);
     core_wake(r->core, r->now);
+    if (r->dies == RIG_DIES_BEFORE) {
+        rig_restart(r);
+        return;
+    }
     if (core_commit(r->core) == -1)
         core_fail_turn(r->core, r->host);
-    core_send(r->core, r->host);
+    core_send(r->core, r->host);        /* of one that dies, for the test to look at */
+    r->rings = core_rings(r->core) || r->rings;
+    if (r->dies == RIG_DIES_AFTER)
+        rig_restart(r);
     core_tidy(r->core, r->now);
+}
+
+int rig_give(struct rig *r, const char *method, const char *query, const char *body)
+{
+    struct scripted *s = (struct scripted *)r->host;
+    struct given *g = &s->given[s->count];
+
+    assert_true(r->requests < RIG_REQUESTS && s->count < RIG_GIVEN);
+    *g = (struct given){ r->requests++, strdup(method), strdup(query), strdup(body) };
+    assert_true(g->method != NULL && g->query != NULL && g->body != NULL);
+    s->count++;
+    return g->fd;
 }
 
 int rig_send(struct rig *r, const char *method, const char *query, const char *body)
 {
-    struct scripted *s = (struct scripted *)r->host;
+    int n = rig_give(r, method, query, body);
 
-    assert_true(r->requests < RIG_REQUESTS);
-    s->next = (struct request){ .conn = { r->requests++, 1 },
-                                .method = span_of(method),
-                                .path = span_of(r->set.path),
-                                .query = span_of(query),
-                                .body = span_of(body),
-                                .address = SPAN("192.0.2.1"),
-                                .content_type = SPAN("text/plain;charset=UTF-8"),
-                                .host = SPAN("here.example") };
-    s->waiting = true;
     rig_turn(r, false);
-    return s->next.conn.fd;
+    return n;
 }
 
 void rig_wait(struct rig *r, int64_t ms)

@@ -19,6 +19,11 @@
 #include "store.h"
 
 #define RIG_REQUESTS 4096
+#define RIG_GIVEN 16
+
+/* When a process dies in its next turn: before it is committed, or after that and before an
+ * answer has left. */
+enum rig_death { RIG_LIVES, RIG_DIES_BEFORE, RIG_DIES_AFTER };
 
 struct rig {
     struct settings set;
@@ -29,6 +34,11 @@ struct rig {
     int64_t now;                        /* the clock: milliseconds */
     char *answers[RIG_REQUESTS];        /* "STATUS BODY"; NULL: not answered yet */
     int requests;
+    /* the process's own number; 0: its pid. Grows by 2 with every restart */
+    int64_t self;
+    enum rig_death dies;                /* in the next turn; then it is started anew */
+    int64_t deaths;
+    bool rings;                         /* other processes are to be woken: the test clears it */
 };
 
 /* KEYS: settings apart from the defaults, such as "POLLUX_CAPACITY=3", the last NULL. */
@@ -43,6 +53,15 @@ void rig_join(struct rig *second, const struct rig *first);
 
 /* Send a request and run the turn. Returns the request's number. */
 int rig_send(struct rig *r, const char *method, const char *query, const char *body);
+
+/* Put a request before the next turn, which may get several. Returns the request's number. */
+int rig_give(struct rig *r, const char *method, const char *query, const char *body);
+
+/* Forget all answers, and number requests anew. None may be held. */
+void rig_forget(struct rig *r);
+
+/* The number that the process goes by from now on; before it holds any poll. */
+void rig_name(struct rig *r, int64_t self);
 
 /* Let MS milliseconds pass, and run the turns that fall due in them. */
 void rig_wait(struct rig *r, int64_t ms);
