@@ -329,6 +329,21 @@ static void open_session(struct call *call)
     answer_open(call, session);
 }
 
+/* The process that had the request died. A poll is looked at as any that comes again, by its t;
+ * it does not wait, since the web server would not ask for it a third time. Of a POST the body is
+ * lost: was it applied? False: the call was answered. */
+static bool known_again(struct call *call, struct session *session)
+{
+    if (http_method(call->rq->method) == HTTP_POST && core_knows_t(session->post_t, call->t))
+        core_answer_ok(call);
+    else if (http_method(call->rq->method) == HTTP_POST || call->t[0] == '\0')
+        core_answer_error(call, 503, EIO_FORBIDDEN,
+                          "Service unavailable: the process that had this request died");
+    else
+        return session->nudge = true;
+    return false;
+}
+
 static void take_session(struct call *call, const char *sid)
 {
     struct session *session = store_session(call->c->store, span_of(sid));
@@ -337,6 +352,8 @@ static void take_session(struct call *call, const char *sid)
         core_answer_error(call, 400, EIO_SID_UNKNOWN, "Session ID unknown");
     else if (!within_rate(call, session))
         core_answer_error(call, 429, EIO_FORBIDDEN, "Too many requests: slow down");
+    else if (call->rq->again && !known_again(call, session))
+        return;
     else if (http_method(call->rq->method) == HTTP_GET)
         core_poll(call, session);
     else

@@ -64,6 +64,23 @@ static struct span request_path(const char *uri, const char *script)
     return path;
 }
 
+/* lighttpd's error-handler: when a process dies, what it had not answered is asked again, as a GET
+ * without body. REDIRECT_STATUS has the error, REQUEST_URI the query, and the handler's address,
+ * hence QUERY_STRING, the method, since nothing else tells it. */
+static void ask_again(struct request *rq, const char *status, const char *uri)
+{
+    const char *query = uri != NULL ? strchr(uri, '?') : NULL;
+    int64_t code;
+
+    if (status == NULL || !span_int(span_of(status), &code) || code < 400)
+        return;
+    rq->again = true;
+    rq->method = span_is(rq->query, "again=GET")    ? SPAN("GET")
+                 : span_is(rq->query, "again=POST") ? SPAN("POST")
+                                                    : SPAN("unknown");
+    rq->query = span_of(query != NULL ? query + 1 : NULL);
+}
+
 void host_read_variables(struct request *rq, const char *(*get)(void *arg, const char *name),
                          void *arg)
 {
@@ -78,6 +95,7 @@ void host_read_variables(struct request *rq, const char *(*get)(void *arg, const
     rq->https = https != NULL && strcmp(https, "on") == 0;
     rq->address = span_of(get(arg, "REMOTE_ADDR"));
     rq->cors_headers = span_of(get(arg, "HTTP_ACCESS_CONTROL_REQUEST_HEADERS"));
+    ask_again(rq, get(arg, "REDIRECT_STATUS"), get(arg, "REQUEST_URI"));
 }
 
 /* ---- handing on */

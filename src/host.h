@@ -29,6 +29,9 @@ struct request {
     bool https;
     struct span address;        /* the client's network address */
     struct span cors_headers;   /* Access-Control-Request-Headers */
+    /* The web server asks once more: the process that had the request died without an answer. Of
+     * what is asked again the body is lost. */
+    bool again;
 };
 
 struct host;

@@ -109,6 +109,8 @@ ${mapped} {
 }`
         : `server.modules += ( "mod_fastcgi" )
 ${mapped} {
+    $HTTP["request-method"] == "GET" { server.error-handler = ${quoted(`${path}?again=GET`)} }
+    $HTTP["request-method"] == "POST" { server.error-handler = ${quoted(`${path}?again=POST`)} }
     fastcgi.server = ( "/" => ((
         ${Object.entries(fastcgi).map(([k, v]) => `${quoted(k)} => ${v}`).join(',\n        ')}
     )) )
