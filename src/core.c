@@ -134,6 +134,8 @@ void core_answer_payload(struct call *call, struct span payload)
 {
     struct http_answer a = { .status = 200, .type = "text/plain; charset=UTF-8", .body = payload };
 
+    if (!buf_ok(&call->c->payload))
+        call->c->no_memory = true;      /* it would be cut short */
     answer_call(call, &a);
 }
 
@@ -160,6 +162,8 @@ void core_answer_held(struct core *c, int64_t session, const char *origin, struc
 {
     struct held h;
 
+    if (!buf_ok(&c->payload))
+        c->no_memory = true;            /* it would be cut short */
     while (park_take(c->park, session, &h)) {
         if (h.shared)
             store_touch(c->store, session, OTHERS);
@@ -532,13 +536,14 @@ void core_wake(struct core *c, int64_t now)
 static void forget_turn(struct core *c)
 {
     buf_clear(&c->out);
+    buf_clear(&c->payload);
     c->answer_count = c->fresh_count = 0;
     c->no_memory = false;
 }
 
 int core_commit(struct core *c)
 {
-    if (c->no_memory || !buf_ok(&c->out) || !buf_ok(&c->payload) || store_commit(c->store) == -1)
+    if (c->no_memory || !buf_ok(&c->out) || store_commit(c->store) == -1)
         return -1;
     if (c->failing)
         log_line(LOG_INFO, "P304", "store", NULL, "it works again");

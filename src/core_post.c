@@ -38,6 +38,8 @@ static void refuse_connect(struct post *p, struct span nsp, const char *message)
     buf_add_text(&body, "{\"message\":");
     json_string_encode(&body, span_of(message));
     buf_add_char(&body, '}');
+    if (!buf_ok(&body))
+        store_no_memory(store);
     store_socket_gone(store, k->id, true, p->call->now);
     owe(p, k, SIO_CONNECT_ERROR, buf_span(&body));
     buf_release(&body);
@@ -170,6 +172,8 @@ static void message_packet(struct post *p, struct span text)
     if (packet.attachments != 0) {
         buf_add_span(&p->session->partial, text);
         p->session->changed = true;
+        if (!buf_ok(&p->session->partial))
+            p->call->c->no_memory = true;
         return;
     }
     if (packet.type == SIO_CONNECT)

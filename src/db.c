@@ -24,6 +24,7 @@ struct db {
     struct db_query *queries;
     size_t count;
     int busy_ms;
+    bool refusing;              /* see db_refuse() */
     int code;                   /* SQLite result code of the last failure */
     char why[256];
 };
@@ -213,6 +214,8 @@ void db_put_null(struct db_query *q, int i)
 
 enum db_status db_next(struct db_query *q)
 {
+    if (q->failed == 0 && q->db->refusing)
+        q->failed = SQLITE_ABORT;
     if (q->failed != 0)
         return DB_FAIL;
     int code = sqlite3_step(q->stmt);
@@ -283,6 +286,11 @@ int64_t db_last_id(struct db *db)
 int64_t db_changes(struct db *db)
 {
     return sqlite3_changes64(db->lite);
+}
+
+void db_refuse(struct db *db, bool refuse)
+{
+    db->refusing = refuse;
 }
 
 bool db_in_transaction(struct db *db)

@@ -80,6 +80,10 @@ int64_t db_runs(struct db *db, size_t n);
 int64_t db_last_id(struct db *db);      /* rowid of the last insertion */
 int64_t db_changes(struct db *db);      /* rows that the last statement changed */
 
+/* From now on, or no longer, every query fails without being run. After some failures SQLite has
+ * ended the transaction by itself, and what came next would be stored for good. */
+void db_refuse(struct db *db, bool refuse);
+
 /* Is a transaction open? A full disk or an I/O error may have ended it. */
 bool db_in_transaction(struct db *db);
 

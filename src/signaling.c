@@ -47,6 +47,10 @@ static int64_t deliver(struct signaling *g, struct message *message, const struc
 {
     size_t size = message->body.len + message->attached.len;
 
+    if (!buf_ok(&g->body)) {            /* most are made up there */
+        store_no_memory(g->store);
+        buf_clear(&g->body);            /* the next turn's */
+    }
     message->recipients = 0;
     for (size_t i = 0; i < to->count; i++)
         message->recipients += to->list[i].socket != except;
@@ -445,6 +449,8 @@ static void join_channel(struct signaling *g, const struct socket *k, int64_t ch
     buf_clear(&g->body);
     buf_addf(&g->body, "S --> broadcast(): client %s joined channel %.*s", k->public, (int)name.len,
              name.p);
+    if (!buf_ok(&g->body))
+        store_no_memory(g->store);
     struct buf text = g->body;
     buf_init(&g->body);
     begin_event(g, "broadcast: joined");

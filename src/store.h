@@ -82,6 +82,9 @@ int store_commit(struct store *s);
 void store_rollback(struct store *s);
 bool store_failed(const struct store *s);
 
+/* The caller lacks memory for what it is about to store: let the turn fail. */
+void store_no_memory(struct store *s);
+
 /* Why it failed: a sentence with operation, object, cause and what to do. Lent until the next
  * turn. */
 const char *store_why(struct store *s);

@@ -167,6 +167,8 @@ static void settle(struct store *s, int64_t seq)
         last = db_int(q, 0) <= 0;
         if (last && s->set->keep_payloads)
             mask_addresses(&s->scratch, db_text(q, 1));
+        if (!buf_ok(&s->scratch))
+            store_no_memory(s);
     }
     store_check(s, db_done(q), "settle a message");
     if (!last || s->failed)

@@ -55,12 +55,23 @@ void store_fail(struct store *s, const char *operation)
     s->failed = true;
     snprintf(s->why, sizeof s->why, "cannot %s in %s/pollux.db: %s; %s", operation, s->set->store,
              db_error(s->db), advice(db_cause(s->db)));
+    if (s->begun)
+        db_refuse(s->db, true);
 }
 
 void store_check(struct store *s, int code, const char *operation)
 {
     if (code == -1)
         store_fail(s, operation);
+}
+
+void store_no_memory(struct store *s)
+{
+    if (s->failed)
+        return;
+    s->failed = true;
+    snprintf(s->why, sizeof s->why,
+             "cannot make a message: out of memory; give the machine more or lower the limits");
 }
 
 bool store_failed(const struct store *s)
@@ -370,6 +381,7 @@ int store_commit(struct store *s)
 
 void store_rollback(struct store *s)
 {
+    db_refuse(s->db, false);
     if (s->begun && db_in_transaction(s->db))
         db_run(db_query(s->db, Q_turn_rollback));
     s->begun = false;
