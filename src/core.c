@@ -14,6 +14,8 @@
 #define TIDY_MS 1000
 #define OTHERS (-1)                     /* as a holder: whatever process it concerns but this */
 #define UNAVAILABLE "Service unavailable: the store cannot be written; nothing was stored"
+/* when there is not even the memory for saying so */
+#define NO_MEMORY "Status: 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n"
 /* after a turn that failed: what is due waits, requests are tried */
 #define RETRY_MS 250
 
@@ -114,7 +116,7 @@ static void answer_unavailable(struct core *c, struct host *h, struct conn conn,
 {
     buf_clear(&c->out);
     write_error(&c->out, 503, EIO_FORBIDDEN, UNAVAILABLE, (struct span){ NULL, 0 });
-    host_answer(h, conn, parked, buf_span(&c->out));
+    host_answer(h, conn, parked, buf_ok(&c->out) ? buf_span(&c->out) : SPAN(NO_MEMORY));
 }
 
 static void answer_call(struct call *call, struct http_answer *a)
