@@ -254,7 +254,7 @@ static int run(struct server *server, const struct options *o, struct buf *why)
     if (find_host(server, o, why) == -1)
         return 1;
     raise_descriptor_limit();
-    if (server->how == SERVE_FCGI)      /* one worker too: the socket stays open when it dies */
+    if (server->how == SERVE_FCGI && server->set.processes > 1)
         return prepare_store(&server->set, why) == -1
                    ? 1
                    : supervise((int)server->set.processes, serve, server);
