@@ -245,16 +245,6 @@ struct span db_text(struct db_query *q, int column)
     return (struct span){ p, p != NULL ? (size_t)sqlite3_column_bytes(q->stmt, column) : 0 };
 }
 
-int db_columns(struct db_query *q)
-{
-    return q->stmt != NULL ? sqlite3_column_count(q->stmt) : 0;
-}
-
-const char *db_column_name(struct db_query *q, int column)
-{
-    return sqlite3_column_name(q->stmt, column);
-}
-
 int db_done(struct db_query *q)
 {
     if (q->stmt != NULL) {

@@ -66,8 +66,6 @@ int64_t db_int(struct db_query *q, int column);
 bool db_is_null(struct db_query *q, int column);
 /* lent until db_next() or db_done() */
 struct span db_text(struct db_query *q, int column);
-int db_columns(struct db_query *q);
-const char *db_column_name(struct db_query *q, int column);
 
 /* End the query. 0, or -1 if any step of it failed. */
 int db_done(struct db_query *q);
