@@ -199,13 +199,17 @@ bool park_due(const struct park *p, int64_t now, int64_t *session)
 
 void park_put_off(struct park *p, int64_t session, int64_t due_ms)
 {
-    struct held h;
-
-    if (!park_take(p, session, &h))
+    if (p->count == 0)
         return;
-    park_put_off(p, session, due_ms);   /* a twin, if there is one */
-    h.due_ms = due_ms;
-    park_add(p, &h);                    /* it has just made room */
+    /* Places in the heap change on the way, slots of the hash do not. */
+    for (size_t slot = home(p, session); p->slots[slot] != 0; slot = after(p, slot)) {
+        size_t place = p->slots[slot] - 1;
+        if (p->heap[place].session != session)
+            continue;
+        p->heap[place].due_ms = due_ms;
+        rise(p, place);
+        sink(p, p->slots[slot] - 1);
+    }
 }
 
 bool park_any(const struct park *p, int64_t *session)

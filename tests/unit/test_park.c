@@ -80,11 +80,31 @@ static void twins_are_both_held(void **state)
     park_free(p);
 }
 
+static void very_many_of_one_session_are_put_off(void **state)
+{
+    struct park *p = park_new();
+    struct held h = { .session = 5, .conn = { 1, 0 } }, other = { .session = 6, .due_ms = 50 };
+    int count = 0;
+
+    (void)state;
+    for (h.due_ms = 1; h.due_ms <= 3000; h.due_ms++)
+        assert_true(park_add(p, &h));
+    assert_true(park_add(p, &other));
+    park_put_off(p, 5, 4000);
+    assert_int_equal(park_deadline(p), 50);
+    assert_true(park_take(p, 6, &other));
+    for (; park_take(p, 5, &h); count++)
+        assert_int_equal(h.due_ms, 4000);
+    assert_int_equal(count, 3000);
+    park_free(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(agrees_with_a_plain_list),
         cmocka_unit_test(twins_are_both_held),
+        cmocka_unit_test(very_many_of_one_session_are_put_off),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
