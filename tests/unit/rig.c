@@ -46,7 +46,8 @@ static bool scripted_next(struct host *h, struct request *rq)
                             .query = span_of(g->query),
                             .body = span_of(g->body),
                             .address = SPAN("192.0.2.1"),
-                            .content_type = SPAN("text/plain;charset=UTF-8"),
+                            .again = s->rig->again,
+                                .content_type = SPAN("text/plain;charset=UTF-8"),
                             .host = SPAN("here.example") };
     return true;
 }

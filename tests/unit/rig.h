@@ -38,6 +38,7 @@ struct rig {
     int64_t self;
     enum rig_death dies;                /* in the next turn; then it is started anew */
     int64_t deaths;
+    bool again;                         /* requests come as lighttpd's error handler asks them again */
     bool rings;                         /* other processes are to be woken: the test clears it */
 };
 

@@ -197,6 +197,33 @@ static void ping_and_noop_come_again_too(void **state)
     rig_close(&r);
 }
 
+static void what_a_dead_process_left_is_asked_again(void **state)
+{
+    struct rig r;
+    struct client a, b;
+
+    (void)state;
+    rig_open(&r, quiet);
+    client_join(&a, &r, "room");
+    client_join(&b, &r, "room");
+    client_hear(&a), client_hear(&b);
+    assert_string_equal(answer_of(&a, "POST", "stored", "42[\"message\",1]"), "200 ok");
+    client_hear(&b);
+    char t[16];
+    snprintf(t, sizeof t, "t%d", b.t - 1);
+    rig_restart(&r);                            /* b's poll is gone with the process */
+    r.again = true;
+    assert_string_equal(answer_of(&b, "GET", t, ""), "200 6");
+    assert_starts(answer_of(&b, "GET", "", ""), "503 ");
+    assert_string_equal(answer_of(&a, "POST", "stored", ""), "200 ok");
+    assert_starts(answer_of(&a, "POST", "lost", ""), "503 ");
+    r.again = false;
+    assert_string_equal(answer_of(&a, "POST", "lost", "42[\"message\",2]"), "200 ok");
+    b.poll = -1;
+    assert_said(&b, "42[\"message\",2]");
+    rig_close(&r);
+}
+
 static void same_t_waits_beside_the_first(void **state)
 {
     struct rig r;
@@ -401,6 +428,7 @@ int main(void)
         cmocka_unit_test(post_that_comes_again_is_applied_once),
         cmocka_unit_test(get_that_comes_again_gets_the_same_answer),
         cmocka_unit_test(ping_and_noop_come_again_too),
+        cmocka_unit_test(what_a_dead_process_left_is_asked_again),
         cmocka_unit_test(same_t_waits_beside_the_first),
         cmocka_unit_test(second_poll_closes_session),
         cmocka_unit_test(poll_held_by_a_process_that_died_is_forgotten),
