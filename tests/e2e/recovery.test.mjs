@@ -197,6 +197,11 @@ describe('recovery on the wire', () => {
         await of.server?.stop();
     });
 
+    /** Wait until the store knows that the socket has heard all that it was sent. */
+    const heardAll = ({ sid }) => until(() => of.server.sql(
+        `select count(*) as n from delivery d join socket s on s.id = d.socket where s.public = '${sid}' and d.arrived_ms is null`,
+    )[0].n === 0, LIMIT_MS, 'a poll that shows what arrived');
+
     /** A raw member with its ids, and an official one to talk to it. */
     async function pairing(t) {
         const channel = channelName();
@@ -243,6 +248,7 @@ describe('recovery on the wire', () => {
     it('an_offset_that_is_not_ours_does_no_harm', async (t) => {
         const { raw, ids, b, channel } = await pairing(t);
         raw.startPoll();
+        await heardAll(ids); // the poll travels apart from the POST: it is to be there first
         await raw.send('1');
         await say(b, channel, 0, 2);
         const again = client();
