@@ -142,7 +142,7 @@ class Engine extends Emitter {
       this.busy = false;
     } catch (err) {
       // Refused for what it says: never again.
-      const lost = err.description && !/"code": ?1\b/.test(err.context);
+      const lost = /^4(00|13)$/.test(err.description) && !/"code": ?1\b/.test(err.context);
       for (const { packet } of batch) if (packet && lost) packet.socket._lost(packet);
       this._end('transport error', err);
     }

@@ -717,6 +717,19 @@ describe('what our client file adds', () => {
         assert.equal(await fate, 'socket has been disconnected');
     }));
 
+    for (const status of [429, 503]) {
+        it(`what_is_answered_${status}_for_too_long_is_sent_after_the_recovery`, withOurs({ connect: counting(0) }, {}, async (stage, socket) => {
+            await heard(socket, 'connect');
+            stage.answer = (rq) => (isPost('"e"')(rq) && stage.sessions.length === 1 ? rq.reply('', status) ?? true : undefined);
+            const fate = new Promise((done) => socket.emit('e', 1, done));
+            await heard(socket, 'connect');
+            assert.equal(socket.recovered, true);
+            await stage.hear('420["e",1]');
+            stage.say('430["ok"]');
+            assert.equal(await fate, 'ok');
+        }));
+    }
+
     it('a_disconnect_by_hand_forgets', withOurs({ connect: counting(0) }, {}, async (stage, socket) => {
         await heard(socket, 'connect');
         stage.answer = (rq) => (isPost('"e"')(rq) ? true : undefined);
