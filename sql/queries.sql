@@ -11,18 +11,18 @@ ROLLBACK;
 -- Sessions
 
 -- name: session_find
-SELECT id, sid, address, origin, shim, opened_ms, due_ms, ping_ms, pinged, post_t, poll_t, poll, polled_ms, holder,
+SELECT id, sid, address, origin, shim, opened_ms, due_ms, ping_ms, pinged, posts, polls, poll, polled_ms, holder,
        answer, rate_ms, rate, nudge, closing, partial
   FROM session WHERE sid = ?1;
 -- name: session_get
-SELECT id, sid, address, origin, shim, opened_ms, due_ms, ping_ms, pinged, post_t, poll_t, poll, polled_ms, holder,
+SELECT id, sid, address, origin, shim, opened_ms, due_ms, ping_ms, pinged, posts, polls, poll, polled_ms, holder,
        answer, rate_ms, rate, nudge, closing, partial
   FROM session WHERE id = ?1;
 -- name: session_insert
 INSERT INTO session (sid, address, origin, shim, opened_ms, due_ms, ping_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7);
 -- name: session_update
 UPDATE session
-   SET ping_ms = ?2, pinged = ?3, post_t = ?4, poll_t = ?5, poll = ?6, polled_ms = ?7, holder = ?8, answer = ?9,
+   SET ping_ms = ?2, pinged = ?3, posts = ?4, polls = ?5, poll = ?6, polled_ms = ?7, holder = ?8, answer = ?9,
        rate_ms = ?10, rate = ?11, nudge = ?12, closing = ?13, partial = ?14
  WHERE id = ?1;
 -- Apart from the above, since naming an indexed column means looking the index up.

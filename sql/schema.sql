@@ -15,8 +15,8 @@ CREATE TABLE session (
     due_ms      INTEGER NOT NULL,           -- look at it again no later than then; moved on lazily
     ping_ms     INTEGER NOT NULL,           -- when the next heartbeat is due, or was
     pinged      INTEGER NOT NULL DEFAULT 0, -- 1: that heartbeat was put in an answer
-    post_t      TEXT    NOT NULL DEFAULT '',-- the t of the last POSTs applied, newest first, separated by spaces
-    poll_t      TEXT    NOT NULL DEFAULT '',-- the same of the last polls
+    posts       BLOB,                       -- hashes of the t of the last POSTs applied, newest first (src/seen.h)
+    polls       BLOB,                       -- the same of the last polls
     poll        INTEGER NOT NULL DEFAULT 0, -- counts polls
     polled_ms   INTEGER NOT NULL DEFAULT 0, -- when the last poll came; 0: none since a roll call began
     holder      INTEGER NOT NULL DEFAULT 0, -- the process that holds the last poll; 0: it was answered

@@ -49,32 +49,6 @@ void core_free(struct core *c)
 
 /* ---- retries */
 
-bool core_knows_t(const char *list, const char *t)
-{
-    size_t len = strlen(t);
-    const char *at = list;
-
-    while (len != 0 && (at = strstr(at, t)) != NULL) {
-        if ((at == list || at[-1] == ' ') && (at[len] == ' ' || at[len] == '\0'))
-            return true;
-        at += len;
-    }
-    return false;
-}
-
-void core_remember_t(char *list, size_t cap, const char *t)
-{
-    size_t len = strlen(t), keep = 0, count = 1;
-
-    while (list[keep] != '\0' && (list[keep] != ' ' || ++count < cap / (T_MAX + 1)))
-        keep++;
-    memmove(list + len + (keep != 0), list, keep);
-    memcpy(list, t, len);
-    if (keep != 0)
-        list[len++] = ' ';
-    list[len + keep] = '\0';
-}
-
 /* ---- answers */
 
 /* Remember that H is to get what stands in c->out from AT on. False without memory: the turn
@@ -340,9 +314,9 @@ static void open_session(struct call *call)
  * lost: was it applied? False: the call was answered. */
 static bool known_again(struct call *call, struct session *session)
 {
-    if (http_method(call->rq->method) == HTTP_POST && core_knows_t(session->post_t, call->t))
+    if (http_method(call->rq->method) == HTTP_POST && seen_has(&session->posts, call->t))
         core_answer_ok(call);
-    else if (http_method(call->rq->method) == HTTP_POST || call->t[0] == '\0')
+    else if (http_method(call->rq->method) == HTTP_POST || call->t == 0)
         core_answer_error(call, 503, EIO_FORBIDDEN,
                           "Service unavailable: the process that had this request died");
     else
@@ -366,16 +340,12 @@ static void take_session(struct call *call, const char *sid)
         core_post(call, session);
 }
 
-/* Keep what can stand between spaces. */
-static void read_t(struct call *call)
+static uint64_t read_t(const struct request *rq)
 {
-    long len = http_query(call->rq->query, "t", call->t, sizeof call->t);
+    char t[T_MAX + 1];
+    long len = http_query(rq->query, "t", t, sizeof t);
 
-    for (long i = 0; i < len; i++)
-        if (call->t[i] <= ' ' || call->t[i] == 0x7f)
-            len = 0;
-    if (len <= 0)
-        call->t[0] = '\0';
+    return len > 0 ? seen_hash((struct span){ t, (size_t)len }) : 0;
 }
 
 void core_take(struct core *c, struct host *h, const struct request *rq, int64_t now)
@@ -400,7 +370,7 @@ void core_take(struct core *c, struct host *h, const struct request *rq, int64_t
     http_query(rq->query, "EIO", version, sizeof version);
     bool known = http_query(rq->query, "sid", sid, sizeof sid) != -1;
     call.shim = http_query(rq->query, "pollux", shim, sizeof shim) > 0 && strcmp(shim, "1") == 0;
-    read_t(&call);
+    call.t = read_t(rq);
     if (!well_formed(&call, transport, known))
         return;
     if (!allowed)

@@ -223,15 +223,6 @@ void core_fill(struct core *c, struct session *session, int64_t now)
     core_answer_held(c, session->id, session->origin, buf_span(&c->payload));
 }
 
-/* Is the poll T the session's last? */
-static bool is_last_poll(const struct session *session, const char *t)
-{
-    size_t len = strlen(t);
-
-    return len != 0 && strncmp(session->poll_t, t, len) == 0
-           && (session->poll_t[len] == ' ' || session->poll_t[len] == '\0');
-}
-
 /* The same poll once more: the same answer, or it waits beside, or instead of, the first. */
 static void poll_again(struct call *call, struct session *session)
 {
@@ -252,11 +243,11 @@ void core_poll(struct call *call, struct session *session)
 {
     struct core *c = call->c;
 
-    if (is_last_poll(session, call->t)) {
+    if (seen_last(&session->polls, call->t)) {
         poll_again(call, session);
         return;
     }
-    if (core_knows_t(session->poll_t, call->t)) {
+    if (seen_has(&session->polls, call->t)) {
         /* late: the client has polled since, and nobody waits for this one's answer */
         core_answer_payload(call, SPAN("6"));
         return;
@@ -274,10 +265,7 @@ void core_poll(struct call *call, struct session *session)
     }
     if (session->answer & ANSWER_EVENTS)
         store_arrived(c->store, session, call->now);
-    if (call->t[0] != '\0')
-        core_remember_t(session->poll_t, sizeof session->poll_t, call->t);
-    else
-        session->poll_t[0] = '\0';
+    seen_put(&session->polls, call->t);
     session->poll++;
     session->polled_ms = call->now;
     session->holder = c->self;

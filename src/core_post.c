@@ -328,7 +328,7 @@ void core_post(struct call *call, struct session *session)
         core_answer_error(call, 400, EIO_SID_UNKNOWN, "Session ID unknown");
         return;
     }
-    if (core_knows_t(session->post_t, call->t)) {
+    if (seen_has(&session->posts, call->t)) {
         core_answer_ok(call);
         return;
     }
@@ -344,8 +344,8 @@ void core_post(struct call *call, struct session *session)
         reject(&p);
         return;
     }
-    if (!p.over && call->t[0] != '\0') {
-        core_remember_t(session->post_t, sizeof session->post_t, call->t);
+    if (!p.over && call->t != 0) {
+        seen_put(&session->posts, call->t);
         session->changed = true;
     }
     core_answer_ok(call);

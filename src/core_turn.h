@@ -47,14 +47,9 @@ struct call {
     const struct request *rq;
     int64_t now;
     bool cross_origin;          /* from another site that is allowed: tell the browser so */
-    char t[T_MAX + 1];          /* empty: none, or one that is too long to remember */
+    uint64_t t;                 /* seen_hash(); 0: none, or one that is too long to remember */
     bool shim;
 };
-
-/* Is T in LIST, the t of some last requests, newest first and separated by spaces? Put it in
- * front there, and let go of the oldest that CAP bytes have no room for, if all were T_MAX long. */
-bool core_knows_t(const char *list, const char *t);
-void core_remember_t(char *list, size_t cap, const char *t);
 
 /* The request's answer: an Engine.IO payload; or `ok`; or an error with its code and sentence. */
 void core_answer_payload(struct call *call, struct span payload);

@@ -16,12 +16,11 @@
 
 #include "buf.h"
 #include "id.h"
+#include "seen.h"
 #include "settings.h"
 #include "sio.h"
 
 #define T_MAX 40                        /* longest t that is remembered, bytes */
-#define POST_TS 4                       /* how many POSTs back a retry is recognised */
-#define POLL_TS 4                       /* and how many polls */
 #define ADDRESS_MAX 64
 #define ORIGIN_MAX 272                  /* a scheme, a name of 253 bytes, a port */
 #define CHANNEL_MAX 1024
@@ -52,8 +51,7 @@ struct session {
     bool shim;
     int64_t opened_ms, due_ms, ping_ms;
     bool pinged;
-    char post_t[POST_TS * (T_MAX + 1)];
-    char poll_t[POLL_TS * (T_MAX + 1)];
+    struct seen posts, polls;
     int64_t poll, polled_ms, holder;
     int64_t answer;
     int64_t rate_ms, rate;

@@ -128,8 +128,8 @@ enum {
     SE_DUE,
     SE_PING,
     SE_PINGED,
-    SE_POST_T,
-    SE_POLL_T,
+    SE_POSTS,
+    SE_POLLS,
     SE_POLL,
     SE_POLLED,
     SE_HOLDER,
@@ -151,8 +151,8 @@ static void read_session(struct db_query *q, struct session *session)
     session->due_ms = db_int(q, SE_DUE);
     session->ping_ms = db_int(q, SE_PING);
     session->pinged = db_int(q, SE_PINGED) != 0;
-    span_copy(db_text(q, SE_POST_T), session->post_t, sizeof session->post_t);
-    span_copy(db_text(q, SE_POLL_T), session->poll_t, sizeof session->poll_t);
+    seen_read(&session->posts, db_text(q, SE_POSTS));
+    seen_read(&session->polls, db_text(q, SE_POLLS));
     session->poll = db_int(q, SE_POLL);
     session->polled_ms = db_int(q, SE_POLLED);
     session->holder = db_int(q, SE_HOLDER);
@@ -311,8 +311,8 @@ static void write_session(struct store *s, const struct session *session)
     db_put_int(q, 1, session->id);
     db_put_int(q, 2, session->ping_ms);
     db_put_int(q, 3, session->pinged);
-    db_put_text(q, 4, span_of(session->post_t));
-    db_put_text(q, 5, span_of(session->poll_t));
+    db_put_blob(q, 4, seen_bytes(&session->posts));
+    db_put_blob(q, 5, seen_bytes(&session->polls));
     db_put_int(q, 6, session->poll);
     db_put_int(q, 7, session->polled_ms);
     db_put_int(q, 8, session->holder);

@@ -12,7 +12,7 @@ buf
 id log
 settings
 json
-eio sio http mask
+eio sio http mask seen
 db host store_format
 store park bell
 signaling store_* host_*
