@@ -302,6 +302,7 @@ static void fcgi_stop(struct host *h)
         return;
     f->stopped = true;
     epoll_ctl(f->epoll, EPOLL_CTL_DEL, f->listen, NULL);
+    close(f->listen);                   /* else what comes would wait for nobody */
 }
 
 static bool fcgi_idle(const struct host *h)

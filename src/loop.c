@@ -3,10 +3,8 @@
 #include "loop.h"
 
 #define FAREWELL_MS 2000                /* for answers that a web server is slow to take */
-#define DRAIN_MS 200                    /* for requests that come while the process ends */
 #define LOOK_MS 1000                    /* look for other processes' news that often, bell or not */
 #define LOOK_DEAF_MS 30                 /* where there is no bell to be heard */
-#define LINGER_MS 20                    /* without one of them: there are none left */
 
 /* Make the turn last and send its answers; or answer that nothing came of it. */
 static void end_turn(struct host *h, struct core *c, struct bell *b)
@@ -37,25 +35,6 @@ static size_t turn(struct host *h, struct core *c, struct bell *b, int64_t now, 
     return count;
 }
 
-/* The last turns: held polls are answered, so that their clients ask again elsewhere or later, and
- * so is whatever the web server has handed over already. */
-static void farewell(struct host *h, struct core *c, struct bell *b)
-{
-    struct host_events events;
-    int64_t now = host_now(), drained = now + DRAIN_MS, until = now + FAREWELL_MS;
-
-    core_leave(c, now);
-    end_turn(h, c, b);
-    while (!host_finished(h) && now < drained) {
-        now = host_wait(h, now + LINGER_MS, &events);
-        if (turn(h, c, b, now, false) == 0)
-            break;
-    }
-    host_stop(h);
-    while (!host_idle(h) && host_now() < until)
-        host_wait(h, until, &events);
-}
-
 void loop_run(struct host *h, struct core *c, struct bell *b)
 {
     struct host_events events = { false, false };
@@ -71,5 +50,18 @@ void loop_run(struct host *h, struct core *c, struct bell *b)
         turn(h, c, b, now, rang);
         core_tidy(c, now);
     }
-    farewell(h, c, b);
+}
+
+void loop_leave(struct host *h, struct core *c, struct bell *b)
+{
+    struct host_events events;
+    int64_t now = host_now(), until = now + FAREWELL_MS;
+
+    core_leave(c, now);
+    end_turn(h, c, b);
+    while (!host_finished(h) && turn(h, c, b, now, false) != 0)
+        now = host_wait(h, now, &events);
+    host_stop(h);
+    while (!host_idle(h) && host_now() < until)
+        host_wait(h, until, &events);
 }

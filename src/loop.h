@@ -6,7 +6,11 @@
 #include "core.h"
 #include "host.h"
 
-/* Serve until HOST is asked to stop or has nothing more to serve; then answer what is held. */
+/* Serve until HOST is asked to stop or has nothing more to serve. */
 void loop_run(struct host *h, struct core *c, struct bell *b);
+
+/* The last turns: take what the web server has handed over, and no more; answer that and all that
+ * is held, so that clients ask again elsewhere or later. */
+void loop_leave(struct host *h, struct core *c, struct bell *b);
 
 #endif

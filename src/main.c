@@ -20,6 +20,7 @@
 #include "settings.h"
 #include "store.h"
 #include "supervise.h"
+#include "takeover.h"
 
 #ifndef PACKAGE_VERSION
 #define PACKAGE_VERSION "unknown"
@@ -38,7 +39,7 @@ struct options {
 struct server {
     struct settings set;
     enum how how;
-    int listen;                         /* FastCGI's listening descriptor */
+    struct program program;
 };
 
 static const char usage[] =
@@ -145,10 +146,13 @@ static int open_socket(const char *path, struct buf *why)
 
 static int find_host(struct server *server, const struct options *o, struct buf *why)
 {
+    struct program *p = &server->program;
+
     server->how = SERVE_FCGI;
-    server->listen = STDIN_FILENO;
-    if (o->socket != NULL)
-        return (server->listen = open_socket(o->socket, why)) == -1 ? -1 : 0;
+    p->listen = STDIN_FILENO;
+    p->given = o->socket == NULL;
+    if (!p->given && !p->anew)
+        return (p->listen = open_socket(o->socket, why)) == -1 ? -1 : 0;
     if (is_listening(STDIN_FILENO))
         return 0;
     if (getenv("GATEWAY_INTERFACE") != NULL || getenv("REQUEST_METHOD") != NULL) {
@@ -190,7 +194,7 @@ static int serve(void *arg)
         goto out;
     opened = server->how == SERVE_CGI
                  ? host_open_cgi(&host, (size_t)set->max_payload_bytes, &why)
-                 : host_open_fcgi(&host, server->listen, (size_t)set->max_payload_bytes, &why);
+                 : host_open_fcgi(&host, server->program.listen, (size_t)set->max_payload_bytes, &why);
     if (opened == -1)
         goto out;
     if (bell.watch != -1 && host_watch(host, bell.watch) == -1) {
@@ -202,6 +206,8 @@ static int serve(void *arg)
         goto out;
     }
     loop_run(host, core, &bell);
+    supervise_succeed(&server->program);
+    loop_leave(host, core, &bell);
     status = 0;
 
 out:
@@ -254,20 +260,21 @@ static int run(struct server *server, const struct options *o, struct buf *why)
     if (find_host(server, o, why) == -1)
         return 1;
     raise_descriptor_limit();
-    if (server->how == SERVE_FCGI && server->set.processes > 1)
-        return prepare_store(&server->set, why) == -1
-                   ? 1
-                   : supervise((int)server->set.processes, serve, server);
-    return serve(server);
+    if (server->how == SERVE_CGI)
+        return serve(server);
+    if (prepare_store(&server->set, why) == -1)
+        return 1;
+    return supervise(&server->program, (int)server->set.processes, serve, server);
 }
 
 int main(int argc, char **argv)
 {
-    struct server server = { .listen = -1 };
+    struct server server = { .program = { .argv = argv, .listen = -1 } };
     struct options options;
     struct buf why = BUF_EMPTY;
     int status = 1;
 
+    takeover_look(&server.program);
     read_options(argc, argv, &options);
     signal(SIGPIPE, SIG_IGN);
     umask(077);
@@ -277,7 +284,7 @@ int main(int argc, char **argv)
     }
     if (why.len != 0)
         fprintf(stderr, "pollux.fcgi: %s\n", buf_text(&why));
-    if (options.socket != NULL && server.listen != -1)
+    if (options.socket != NULL && server.program.listen != -1)
         unlink(options.socket);
     settings_release(&server.set);
     buf_release(&why);

@@ -18,6 +18,7 @@ store park bell
 signaling store_* host_*
 core*
 loop
+takeover
 supervise
 main
 ctl_*
