@@ -230,6 +230,12 @@ export async function startPollux({ procs = 1, maxProcs = 1, cgi = false, env = 
             });
         },
 
+        /** The process of lighttpd. */
+        web: () => child.pid,
+
+        /** The process that watches over the workers; several with maxProcs. */
+        supervisors: () => pids().filter((pid) => !server.workers().includes(pid)),
+
         /** The processes that answer requests: all but one that only watches over the others. */
         workers() {
             const all = pids();
