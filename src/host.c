@@ -12,18 +12,31 @@
 
 /* Wall-clock time as it was when the process began, plus what has passed since: a clock that is
  * set while the program runs neither ends all sessions nor makes time stand still. */
-int64_t host_now(void)
+static int64_t clock_offset_ms;
+
+static int64_t read_clock(clockid_t clock)
 {
-    static int64_t offset_ms;
     struct timespec t;
 
-    clock_gettime(CLOCK_BOOTTIME, &t);
-    int64_t running = (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-    if (offset_ms == 0) {
-        clock_gettime(CLOCK_REALTIME, &t);
-        offset_ms = (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000 - running;
-    }
-    return running + offset_ms;
+    clock_gettime(clock, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+int64_t host_clock(void)
+{
+    if (clock_offset_ms == 0)
+        clock_offset_ms = read_clock(CLOCK_REALTIME) - read_clock(CLOCK_BOOTTIME);
+    return clock_offset_ms;
+}
+
+void host_set_clock(int64_t offset_ms)
+{
+    clock_offset_ms = offset_ms;
+}
+
+int64_t host_now(void)
+{
+    return read_clock(CLOCK_BOOTTIME) + host_clock();
 }
 
 int host_signals(void)

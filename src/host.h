@@ -78,7 +78,12 @@ void host_stop(struct host *h);
 bool host_idle(const struct host *h);
 bool host_finished(const struct host *h);
 
-/* The time in milliseconds since 1970, never going back within a process. */
+/* The time in milliseconds since 1970. It never goes back nor leaps, not even when the machine's
+ * clock is set, in this process and all that it forks once it was asked. */
 int64_t host_now(void);
+
+/* What host_now() adds to the time since boot; and a process that takes another's place sets it. */
+int64_t host_clock(void);
+void host_set_clock(int64_t offset_ms);
 
 #endif

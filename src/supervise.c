@@ -22,6 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "host.h"
 #include "log.h"
 
 #define WORKERS_MAX 64
@@ -262,6 +263,7 @@ int supervise(struct program *program, int count, int (*work)(void *arg), void *
                  strerror(errno));
         return 1;
     }
+    host_clock();                       /* one clock for all workers */
     prctl(PR_SET_NAME, "pollux-super");
     if (watch_web_server(&c))
         while (!wait_for(&c, start_missing(&c)))

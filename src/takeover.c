@@ -11,16 +11,22 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Set for the program that is started anew: the web server's process id, or 0. */
+#include "host.h"
+
+/* Set for the program that is started anew: the web server's process id, or 0; host_clock(). */
 #define VARIABLE "POLLUX_TAKE_OVER"
 #define ARGUMENTS_MAX 64
 
 void takeover_look(struct program *p)
 {
-    const char *pid = getenv(VARIABLE);
+    const char *said = getenv(VARIABLE);
+    char *rest;
 
-    p->anew = pid != NULL;
-    p->web_server = pid != NULL ? (pid_t)strtol(pid, NULL, 10) : 0;
+    if (said == NULL)
+        return;
+    p->anew = true;
+    p->web_server = (pid_t)strtol(said, &rest, 10);
+    host_set_clock(strtoll(rest, NULL, 10));
     unsetenv(VARIABLE);
 }
 
@@ -44,11 +50,11 @@ static void keep_descriptors(void)
  * comes is to find what a web server would give it. */
 static int hand_over(const struct program *p)
 {
-    char pid[24];
+    char said[48];
     sigset_t none;
 
-    snprintf(pid, sizeof pid, "%ld", (long)p->web_server);
-    if (setenv(VARIABLE, pid, 1) == -1)
+    snprintf(said, sizeof said, "%ld %lld", (long)p->web_server, (long long)host_clock());
+    if (setenv(VARIABLE, said, 1) == -1)
         return -1;
     if (p->listen != STDIN_FILENO && dup2(p->listen, STDIN_FILENO) == -1)
         return -1;

@@ -21,8 +21,9 @@ struct program {
     pid_t web_server;           /* with which to end; 0: with none */
 };
 
-/* Was this process started by takeover_start()? Then the socket is standard input. Takes what was
- * said of that out of the environment; to be asked before settings are read. */
+/* Was this process started by takeover_start()? Then the socket is standard input, and the clock is
+ * the other one's. Takes what was said of that out of the environment; to be asked before settings
+ * are read. */
 void takeover_look(struct program *p);
 
 /* Replace this process by the program started anew. Descriptors other than the standard ones and

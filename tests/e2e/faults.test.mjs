@@ -10,13 +10,14 @@
 //   POLLUX_LOCK_MS    how long the database is locked
 
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once as emitted } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { LIMIT_MS, ask, channelName, engine, official, peer, shim, sleep, until, withPollux, within } from './harness.mjs';
 
 const seed = Number(process.env.POLLUX_TEST_SEED ?? Date.now() % 1000000);
@@ -429,6 +430,29 @@ describe('faults', () => {
             await at.more();
         }
     }));
+
+    it('the_clock_is_set', async (t) => {
+        const dir = mkdtempSync(join(tmpdir(), 'pollux-clock-'));
+        t.after(() => rmSync(dir, { recursive: true }));
+        const [file, library] = [join(dir, 'seconds'), join(dir, 'clock.so')];
+        writeFileSync(file, '0');
+        execFileSync('cc', ['-shared', '-fPIC', '-o', library, join(dirname(fileURLToPath(import.meta.url)), 'clock.c')]);
+        const env = {
+            E2E_CLOCK: file, LD_PRELOAD: library,
+            ASAN_OPTIONS: `${process.env.ASAN_OPTIONS ?? ''}:verify_asan_link_order=0`,
+        };
+        await underFault(t, 'clock set by up to a day, processes killed', { procs: 2, env, unnoticed: true }, async (at) => {
+            for (let i = 0; i < 4; i++) {
+                writeFileSync(file, String(at.rng.between(-86400, 86400)));
+                await at.more();
+                const workers = await until(() => at.server.workers().length === 2 && at.server.workers());
+                signal(at.server.supervisors()[0], i % 2 ? 'SIGKILL' : 'SIGHUP');
+                at.tried();
+                await gone(at.server, workers);
+                await at.more();
+            }
+        });
+    });
 
     it('the_database_is_locked', (t) => underFault(t, 'database locked by sqlite3', { procs: 2, allow: /./ }, async (at) => {
         for (let i = 0; i < 2; i++) {
