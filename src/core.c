@@ -263,9 +263,9 @@ static void answer_open(struct call *call, const struct session *session)
     buf_clear(payload);
     buf_addf(payload,
              "0{\"sid\":\"%s\",\"upgrades\":[],\"pingInterval\":%lld,\"pingTimeout\":%lld,"
-             "\"maxPayload\":%lld}",
+             "\"maxPayload\":%lld%s}",
              session->sid, (long long)set->ping_interval_ms, (long long)set->ping_timeout_ms,
-             (long long)set->max_payload_bytes);
+             (long long)set->max_payload_bytes, session->shim ? ",\"wait\":true" : "");
     core_answer_payload(call, buf_span(payload));
 }
 
@@ -314,20 +314,44 @@ static void open_session(struct call *call)
  * lost: was it applied? False: the call was answered. */
 static bool known_again(struct call *call, struct session *session)
 {
-    if (http_method(call->rq->method) == HTTP_POST && seen_has(&session->posts, call->t))
-        core_answer_ok(call);
-    else if (http_method(call->rq->method) == HTTP_POST || call->t == 0)
+    bool post = http_method(call->rq->method) == HTTP_POST;
+
+    if (call->t == 0 || (post && !seen_has(&session->posts, call->t))) {
         core_answer_error(call, 503, EIO_FORBIDDEN,
                           "Service unavailable: the process that had this request died");
-    else
-        return session->nudge = true;
-    return false;
+        return false;
+    }
+    session->nudge = session->nudge || !post || call->wait;
+    return true;
+}
+
+/* The mark of a request: of this one, NAME is "t", or of another one that it names. */
+static uint64_t read_t(const struct request *rq, const char *name)
+{
+    char t[T_MAX + 1];
+    long len = http_query(rq->query, name, t, sizeof t);
+
+    return len > 0 ? seen_hash((struct span){ t, (size_t)len }) : 0;
+}
+
+/* What this project's client file was offered in the handshake. */
+static void read_offers(struct call *call, const struct session *session)
+{
+    char wait[8];
+
+    if (!session->shim)
+        return;
+    call->wait = http_query(call->rq->query, "wait", wait, sizeof wait) > 0
+                 && strcmp(wait, "true") == 0;
+    call->after = read_t(call->rq, "after");
 }
 
 static void take_session(struct call *call, const char *sid)
 {
     struct session *session = store_session(call->c->store, span_of(sid));
 
+    if (session != NULL)
+        read_offers(call, session);
     if (session == NULL)
         core_answer_error(call, 400, EIO_SID_UNKNOWN, "Session ID unknown");
     else if (!within_rate(call, session))
@@ -338,14 +362,6 @@ static void take_session(struct call *call, const char *sid)
         core_poll(call, session);
     else
         core_post(call, session);
-}
-
-static uint64_t read_t(const struct request *rq)
-{
-    char t[T_MAX + 1];
-    long len = http_query(rq->query, "t", t, sizeof t);
-
-    return len > 0 ? seen_hash((struct span){ t, (size_t)len }) : 0;
 }
 
 void core_take(struct core *c, struct host *h, const struct request *rq, int64_t now)
@@ -370,7 +386,7 @@ void core_take(struct core *c, struct host *h, const struct request *rq, int64_t
     http_query(rq->query, "EIO", version, sizeof version);
     bool known = http_query(rq->query, "sid", sid, sizeof sid) != -1;
     call.shim = http_query(rq->query, "pollux", shim, sizeof shim) > 0 && strcmp(shim, "1") == 0;
-    call.t = read_t(rq);
+    call.t = read_t(rq, "t");
     if (!well_formed(&call, transport, known))
         return;
     if (!allowed)

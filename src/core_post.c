@@ -307,13 +307,22 @@ static bool admissible(struct call *call, struct session *session)
         core_answer_error(call, 413, EIO_BAD_REQUEST, "Too many packets in one payload");
         return false;
     }
-    for (size_t i = 0; i < session->socket_count; i++)
+    for (size_t i = 0; i < session->socket_count && !call->wait; i++)
         if (!store_has_room(call->c->store, session->sockets[i].id, 0)) {
             core_answer_error(call, 429, EIO_FORBIDDEN,
                               "Too much is waiting for this client: poll first");
             return false;
         }
     return true;
+}
+
+/* The POST has been applied, now or before: it is answered, or waits as a poll. */
+static void conclude(struct call *call, struct session *session)
+{
+    if (call->wait)
+        core_poll(call, session);
+    else
+        core_answer_ok(call);
 }
 
 void core_post(struct call *call, struct session *session)
@@ -329,7 +338,12 @@ void core_post(struct call *call, struct session *session)
         return;
     }
     if (seen_has(&session->posts, call->t)) {
-        core_answer_ok(call);
+        conclude(call, session);
+        return;
+    }
+    if (call->after != 0 && !seen_has(&session->posts, call->after)) {
+        core_answer_error(call, 503, EIO_FORBIDDEN,
+                          "Service unavailable: the request before this one has not come yet");
         return;
     }
     if (!admissible(call, session))
@@ -344,9 +358,13 @@ void core_post(struct call *call, struct session *session)
         reject(&p);
         return;
     }
-    if (!p.over && call->t != 0) {
+    if (p.over) {
+        core_answer_ok(call);
+        return;
+    }
+    if (call->t != 0) {
         seen_put(&session->posts, call->t);
         session->changed = true;
     }
-    core_answer_ok(call);
+    conclude(call, session);
 }

@@ -1,5 +1,5 @@
-/* io() over HTTP long-polling: Socket (a namespace) > Manager (a server) > Engine (a session); see socket.io.d.ts.
- * A server that counts the events it took (n in its CONNECT reply) is sent the others again after a lost connection. */
+/* Socket (a namespace) > Manager (a server) > Engine (a session); see socket.io.d.ts.
+ * A server that counts the events it took (n in CONNECT) is sent the others again. */
 (() => {
 'use strict';
 
@@ -10,7 +10,6 @@ const VALID = /^(0object|1und|[25]list(str|num)|[36]list|4(obj|str))/; // type, 
 const cache = {};
 let requests = 0;
 
-/* What a page's function throws stops nothing here. */
 function call(fn, self, args) {
   try {
     fn.apply(self, args);
@@ -28,7 +27,7 @@ async function toBase64(v) {
   return 'b' + btoa(s);
 }
 
-/* A packet as Engine.IO packets: its text, then its attachments. */
+/* A packet's text, its attachments. */
 function encode(type, nsp, data, id = '') {
   const files = [];
   const json = data ? JSON.stringify(data, function (key, value) {
@@ -38,7 +37,6 @@ function encode(type, nsp, data, id = '') {
   return [`4${head}${nsp === '/' ? '' : nsp + ','}${id}${json}`, ...files.map(toBase64)];
 }
 
-/* What io() was given: scheme://host, /namespace, query. */
 function parse(uri = '') {
   const here = globalThis.location || { protocol: 'https:' };
   const [, scheme = here.protocol, host, nsp, query] =
@@ -71,10 +69,11 @@ class Emitter {
 }
 Emitter.prototype.removeListener = Emitter.prototype.removeAllListeners = Emitter.prototype.off;
 
-/* A GET that waits, one POST at a time. */
+/* A request that waits, one POST at a time. */
 class Engine extends Emitter {
   transport = { name: 'polling' };
   _who = 'pollux=1';
+  _after = ''; // t of the last POST
   _queue = []; // { text or a promise of it, packet, last: of its packet }
   _abort = new AbortController();
 
@@ -86,11 +85,20 @@ class Engine extends Emitter {
 
   _tell(what, ...args) { if (this.manager.engine === this) this.manager['_on' + what](...args); }
 
+  /* What is emitted meanwhile leaves with the next poll, if the server knows that. */
   async _poll() {
-    try {
-      while (!this.closing) for (const packet of (await this._request()).split('\x1e')) this._take(packet);
-    } catch (err) {
-      this._end('transport error', err);
+    let along;
+    while (!this.closing) {
+      const text = await this._carry(true, along), idle = !this.busy;
+      this.busy = true;
+      try {
+        for (const packet of text.split('\x1e')) this._take(packet);
+      } catch (err) {
+        this._end('transport error', err);
+      }
+      along = idle && !this.closing && this._hello.wait;
+      if (idle) this.busy = along;
+      if (!along) this._flush();
     }
   }
 
@@ -122,36 +130,45 @@ class Engine extends Emitter {
     this._timer = setTimeout(() => this._end('ping timeout'), this._hello.pingInterval + this._hello.pingTimeout);
   }
 
-  /* Queue PIECES of PACKET (if an event). */
-  send(pieces, packet) {
+  send(pieces, packet = {}) {
     pieces.forEach((text, i) => this._queue.push({ text, packet, last: !pieces[i + 1] }));
     this._flush();
   }
 
   async _flush() {
-    if (this.busy || !this.id) return;
+    if (this.busy || this.closed || !this.id) return;
     this.busy = true;
-    let batch;
+    do await this._carry(false, true); while (this._queue[0]);
+    this.busy = false;
+    if (this.closing) this._end();
+  }
+
+  /* WAIT for packets, POST the queue, or both. */
+  async _carry(wait, post) {
+    const batch = [];
     try {
-      while (await this._next(batch = [])) {
-        for (const { packet } of batch) if (packet) packet.posted = true;
-        await this._request(batch.map((p) => p.text).join('\x1e'));
-        for (const { packet, last } of batch) if (packet && last) packet.socket._taken(packet);
+      if (post && !(await this._next(batch)) && !wait) return;
+      for (const { packet } of batch) packet.posted = true;
+      const answer = this._request(batch.map((p) => p.text).join('\x1e'), wait);
+      if (wait && post) {
+        this.busy = false;
+        this._flush();
       }
-      if (this.closing) this._end(await this._request('1'));
-      this.busy = false;
+      const text = await answer;
+      for (const { packet, last } of batch) if (last) packet.socket?._taken(packet);
+      return text;
     } catch (err) {
       // Refused for what it says: never again.
       const lost = /^4(00|13)$/.test(err.description) && !/"code": ?1\b/.test(err.context);
-      for (const { packet } of batch) if (packet && lost) packet.socket._lost(packet);
+      for (const { packet } of batch) if (lost) packet.socket?._lost(packet);
       this._end('transport error', err);
     }
   }
 
-  /* Move what fits one POST from the queue to BATCH. */
+  /* Move what fits to BATCH. */
   async _next(batch) {
     let size = -1;
-    await null; // what is emitted in one go leaves together
+    await null; // all emitted in one go
     for (const piece of this._queue) {
       piece.text = await piece.text;
       size += new Blob([piece.text]).size + 1;
@@ -161,14 +178,16 @@ class Engine extends Emitter {
     return this._queue.splice(0, batch.length).length;
   }
 
-  /* GET, or POST BODY; again with the same t when network or gateway fail: the server does nothing twice. */
-  async _request(body) {
+  /* Again with the same t when network or gateway fail. */
+  async _request(body, wait) {
     const { opts, _at } = this.manager;
-    const own = `EIO=4&transport=polling&t=${Date.now()}.${requests++}&${this._who}`;
-    for (let wait = 100; ; wait *= 2) { // 3 s in all: a server's restart
+    const t = `${Date.now()}.${requests++}`, { _after } = this;
+    const own = `EIO=4&transport=polling&t=${t}&${this._who}${body && `&after=${_after}&wait=${wait}`}`;
+    if (body) this._after = t;
+    for (let wait = 100; ; wait *= 2) { // 3 s in all
       const [status, text] = await fetch(`${_at.url}?${own}&${new URLSearchParams(opts.query || _at.query)}`, {
-        method: body && 'POST', body, keepalive: body?.length < 20000, headers: opts.extraHeaders,
-        credentials: opts.withCredentials ? 'include' : 'same-origin', signal: body ? null : this._abort.signal,
+        method: body ? 'POST' : 'GET', body: body || null, keepalive: body?.length < 20000, headers: opts.extraHeaders,
+        credentials: opts.withCredentials ? 'include' : 'same-origin', signal: wait ? this._abort.signal : null,
       }).then(async (answer) => [answer.status, await answer.text()]).catch((err) => [0, err]);
       if (status === 200) return text;
       if (!this.id || !/^(0|429|5..)$/.test(status) || wait > 2000 || this.closed) {
@@ -179,14 +198,12 @@ class Engine extends Emitter {
     }
   }
 
-  /* Send what is queued, say goodbye, end. */
   close() {
     if (this.closing) return;
     this.closing = true;
-    this._flush();
+    this.send(['1']);
   }
 
-  /* The page goes away: all in one request. */
   leave(goodbye) {
     this._request([...this._queue.map((p) => p.text), ...goodbye, '1'].join('\x1e')).catch(() => {});
     this._end('transport close');
@@ -245,7 +262,6 @@ class Manager extends Emitter {
     this._opened();
   }
 
-  /* A packet's text, or its next attachment. */
   _ondata(data) {
     try {
       if (!isString(data)) this._partial.push(data);
@@ -264,7 +280,6 @@ class Manager extends Emitter {
     }
   }
 
-  /* The engine ended or is too slow. */
   _onend(reason, err) {
     const opening = this._readyState === 'opening';
     if (opening) err = err || new Error(reason);
@@ -426,9 +441,7 @@ class Socket extends Emitter {
   }
 
   _taken(packet) {
-    if (this._sent[0] !== packet) return;
-    this._sent.shift();
-    this._count++;
+    this._count += this._sent.splice(0, this._sent.indexOf(packet) + 1).length;
   }
 
   _lost(packet) {
@@ -464,7 +477,7 @@ class Socket extends Emitter {
     this.connected = true;
     this.recovered = !!pid && pid === this._pid;
     this._counts = n >= 0;
-    // Again: what was not taken, or, in a new socket, never on its way.
+    // Again: what was not taken or, in a new socket, sent.
     const again = this._sent.filter((p, i) => !p.lost && (this.recovered ? i >= n - this._count : !p.posted));
     const queue = [...again, ...this.sendBuffer];
     if (!this.recovered) this._clearAcks(queue);

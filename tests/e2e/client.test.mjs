@@ -79,7 +79,10 @@ async function onStage(body, settings = {}) {
             stage.flush();
         } else {
             stage.take(request);
-            request.reply('ok');
+            if (query.wait === 'true' && stage.hello.wait) {
+                stage.held = request;
+                stage.flush();
+            } else request.reply('ok');
         }
     };
     stage.take = ({ body: text }) => {
@@ -767,7 +770,50 @@ describe('what our client file adds', () => {
         }
     }));
 
-    it('each_event_arrives_once_and_in_order_over_a_bad_line', () => onStage(async (stage) => {
+    const waits = { hello: { wait: true } };
+
+    it('what_is_emitted_at_once_leaves_with_the_next_poll', withOurs(waits, {}, async (stage, socket) => {
+        await heard(socket, 'connect');
+        await until(() => stage.held);
+        socket.on('ball', (n) => socket.emit('back', n));
+        const before = stage.requests.length;
+        for (let n = 0; n < 20; n++) {
+            stage.say(`42["ball",${n}]`);
+            await stage.hear(`42["back",${n}]`);
+            await until(() => stage.held);
+        }
+        const rest = stage.requests.slice(before);
+        assert.deepEqual(rest.map((rq) => [rq.method, rq.query.wait]), rest.map(() => ['POST', 'true']));
+        assert.equal(rest.length, 20, 'one request each way');
+    }));
+
+    it('each_post_names_the_one_before', withOurs(waits, {}, async (stage, socket) => {
+        await heard(socket, 'connect');
+        socket.on('ball', (n) => socket.emit('back', n));
+        for (let n = 0; n < 3; n++) {
+            socket.emit('serve', n);
+            await stage.hear(`42["serve",${n}]`);
+            stage.say(`42["ball",${n}]`);
+            await stage.hear(`42["back",${n}]`);
+        }
+        const posts = stage.requests.filter((rq) => rq.method === 'POST');
+        assert.deepEqual(posts.map((rq) => rq.query.after), ['', ...posts.slice(0, -1).map((rq) => rq.query.t)]);
+    }));
+
+    it('what_is_emitted_while_a_post_waits_does_not_wait', withOurs(waits, {}, async (stage, socket) => {
+        await heard(socket, 'connect');
+        socket.on('ball', () => socket.emit('back'));
+        stage.say('42["ball"]');
+        await until(() => stage.held?.method === 'POST');
+        socket.emit('more');
+        await stage.hear('42["more"]');
+        assert.equal(stage.held.method, 'POST', 'it waits still');
+        socket.disconnect();
+        await stage.hear('1');
+        assert.deepEqual(stage.said(), ['40', '42["back"]', '42["more"]', '41', '1']);
+    }));
+
+    for (const wait of [false, true]) it(`each_event_arrives_once_and_in_order_over_a_bad_line, wait: ${wait}`, () => onStage(async (stage) => {
         // The stage becomes a server that keeps the promise: it counts, knows a repeated t, keeps what was not heard. The line loses
         // requests before and after they are taken, and sessions.
         const COUNT = 300;
@@ -777,6 +823,8 @@ describe('what our client file adds', () => {
         const answered = new Set();
         const out = Array.from({ length: COUNT }, (_, i) => i); // what the server has to say
         let polls = new Map();
+        let waited = 0;
+        if (wait) stage.hello.wait = true;
         stage.connect = (text) => {
             const { offset = '-1' } = JSON.parse(text.slice(2));
             stage.next = Number(offset) + 1;
@@ -793,17 +841,25 @@ describe('what our client file adds', () => {
             if (chance(0.02)) stage.cut();
             if (rq.query.sid !== stage.sessions.at(-1)) return undefined;
             if (rq.method === 'POST') {
+                if (wait && rq.query.after && !answered.has(rq.query.after)) return rq.reply('', 503) ?? true;
                 if (!answered.has(rq.query.t)) {
                     stage.take(rq);
                     taken.push(...rq.body.split('\x1e').filter((p) => p.startsWith('42')).map((p) => JSON.parse(p.slice(2))[1]));
                 }
                 answered.add(rq.query.t);
-                if (chance(0.1)) return rq.drop() ?? true; // on its way back
-                return rq.reply('ok') ?? true;
+                if (!wait || rq.query.wait !== 'true') {
+                    if (chance(0.1)) return rq.drop() ?? true; // on its way back
+                    return rq.reply('ok') ?? true;
+                }
+                waited++;
             }
             if (!polls.has(rq.query.t)) {
                 const events = out.slice(stage.next, stage.next + 5);
-                if (stage.waiting.length || !events.length) return undefined;
+                if (stage.waiting.length || !events.length) {
+                    stage.held = rq;
+                    stage.flush();
+                    return true;
+                }
                 stage.next += events.length;
                 polls.set(rq.query.t, [...events.map((i) => `42["e",${i}]`), `42["pollux","${stage.next - 1}"]`].join('\x1e'));
             }
@@ -812,16 +868,22 @@ describe('what our client file adds', () => {
         };
         const socket = ours(stage.url, quick);
         const got = [];
-        socket.on('e', (i) => got.push(i));
+        let said = 0;
+        const say = () => { if (said < COUNT) socket.emit('e', said++); };
+        socket.on('e', (i) => {
+            got.push(i);
+            if (i % 3 === 0) say(); // at once, as an answer
+        });
         try {
-            for (let i = 0; i < COUNT; i++) {
-                socket.emit('e', i);
-                if (i % 3 === 0) await sleep(2);
+            while (said < COUNT) {
+                say();
+                if (said % 3 === 0) await sleep(2);
             }
             await until(() => taken.length >= COUNT && got.length >= COUNT, 60000);
             assert.deepEqual(taken, out);
             assert.deepEqual(got, out);
             assert.ok(stage.sessions.length > 2, 'no session was lost');
+            assert.equal(waited > 0, wait);
         } finally {
             socket.io.opts.reconnection = false;
             stage.answer = () => undefined;

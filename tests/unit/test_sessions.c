@@ -157,6 +157,75 @@ static void post_that_comes_again_is_applied_once(void **state)
     rig_close(&r);
 }
 
+/* A session as this project's client file opens it. */
+static void open_ours(struct client *c, struct rig *r)
+{
+    const char *hello;
+
+    *c = (struct client){ .rig = r, .poll = -1 };
+    hello = rig_answer(r, rig_send(r, "GET", "EIO=4&transport=polling&pollux=1", ""));
+    assert_non_null(strstr(hello, ",\"wait\":true}"));
+    memcpy(c->sid, hello + 13, 20);
+}
+
+static void post_of_ours_may_wait_as_the_poll(void **state)
+{
+    struct rig r;
+    struct client a;
+
+    (void)state;
+    rig_open(&r, quiet);
+    open_ours(&a, &r);
+    assert_starts(answer_of(&a, "POST", "1&wait=true", "40{\"n\":true}"), "200 40{\"sid\":\"");
+    int held = raw(&a, "POST", "2&after=1&wait=true", "3");
+    assert_null(rig_answer(&r, held));
+    assert_string_equal(
+        answer_of(&a, "POST", "3&after=2&wait=false", "42[\"create or join\",\"room\"]"), "200 ok");
+    char *answer = strdup(rig_answer(&r, held));
+    assert_starts(answer, "200 42[\"created\",\"room\"");
+    /* again: neither applied nor lost */
+    assert_string_equal(answer_of(&a, "POST", "2&after=1&wait=true", "42[\"leave\",\"room\"]"),
+                        answer);
+    held = raw(&a, "POST", "4&after=3&wait=true", "3");
+    assert_string_equal(answer_of(&a, "POST", "2&after=1&wait=true", "3"), "200 6");
+    assert_null(rig_answer(&r, held));
+    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM member"), 1);
+    free(answer);
+    rig_close(&r);
+}
+
+static void post_that_overtook_another_is_put_off(void **state)
+{
+    struct rig r;
+    struct client a;
+
+    (void)state;
+    rig_open(&r, quiet);
+    open_ours(&a, &r);
+    assert_starts(answer_of(&a, "POST", "1&wait=true", "40{\"n\":true}"), "200 40{");
+    assert_starts(answer_of(&a, "POST", "3&after=2", "42[\"create or join\",\"second\"]"),
+                  "503 {\"code\":4,\"message\":\"Service unavailable: the request before");
+    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM channel"), 0);
+    assert_string_equal(answer_of(&a, "POST", "2&after=1", "42[\"create or join\",\"first\"]"),
+                        "200 ok");
+    assert_string_equal(answer_of(&a, "POST", "3&after=2", "42[\"create or join\",\"second\"]"),
+                        "200 ok");
+    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM channel"), 2);
+    rig_close(&r);
+}
+
+static void post_of_others_does_not_wait(void **state)
+{
+    struct rig r;
+    struct client a;
+
+    (void)state;
+    rig_open(&r, quiet);
+    client_open(&a, &r);
+    assert_string_equal(answer_of(&a, "POST", "1&wait=true&after=0", "40"), "200 ok");
+    rig_close(&r);
+}
+
 static void get_that_comes_again_gets_the_same_answer(void **state)
 {
     struct rig r;
@@ -431,6 +500,9 @@ int main(void)
         cmocka_unit_test(without_a_pong_the_session_ends_and_the_socket_is_away),
         cmocka_unit_test(session_that_joins_nothing_is_closed),
         cmocka_unit_test(post_that_comes_again_is_applied_once),
+        cmocka_unit_test(post_of_ours_may_wait_as_the_poll),
+        cmocka_unit_test(post_that_overtook_another_is_put_off),
+        cmocka_unit_test(post_of_others_does_not_wait),
         cmocka_unit_test(get_that_comes_again_gets_the_same_answer),
         cmocka_unit_test(ping_and_noop_come_again_too),
         cmocka_unit_test(what_a_dead_process_left_is_asked_again),
