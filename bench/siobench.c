@@ -595,7 +595,7 @@ static struct {
     char path[256];
     int pairs, sessions, window, size, sources, ramp;
     double seconds, warmup, rate, grace, settle, timeout, request_timeout;
-    bool join, poisson, quiet;
+    bool join, poisson, together, quiet;
     uint64_t seed;
     const char *json;
     FILE *json_file;            /* opened at the start: better to fail early */
@@ -640,6 +640,8 @@ struct session {
     bool started, settled;      /* settled: the ramp need not wait for it any more */
     bool ready, failed;
     struct conn poll, post;
+    struct buf both;            /* --together: what a POST that waits begins with */
+    bool taking;                /* an answer is being looked at: what is sent now may leave with the poll */
     struct pair *pair;          /* NULL: in no channel */
     struct packet *q_head, **q_tail;
     char sid[128];
@@ -1130,11 +1132,11 @@ static void session_send_text(struct session *s, const char *text)
 
 #define POST_FIELDS "Content-Type: text/plain;charset=UTF-8\r\nContent-Length: "
 
-/* Begin a POST with a body of len bytes. */
-static void post_begin(struct conn *c, size_t len)
+/* Begin a POST with head and a body of len bytes. */
+static void post_begin(struct conn *c, const struct buf *head, size_t len)
 {
     c->req.len = 0;
-    buf_add(&c->req, c->head.p, c->head.len);
+    buf_add(&c->req, head->p, head->len);
     buf_room(&c->req, 32);
     c->req.len += put_uint(c->req.p + c->req.len, len);
     buf_add(&c->req, "\r\n\r\n", 4);
@@ -1403,10 +1405,14 @@ static void sio_prepare(struct session *s)
         struct buf *h = i == 0 ? &s->poll.head : &s->post.head;
         h->len = 0;
         buf_fmt(h, "%s %s?EIO=4&transport=polling%s%s HTTP/1.1\r\n", i == 0 ? "GET" : "POST", opt.path,
-                s->sid[0] ? "&sid=" : "", s->sid);
+                s->sid[0] ? "&sid=" : opt.together ? "&pollux=1" : "", s->sid);
         buf_add(h, g.head.p, g.head.len);
         buf_fmt(h, "%s", i == 0 ? "\r\n" : POST_FIELDS);
     }
+    s->both.len = 0;
+    buf_fmt(&s->both, "POST %s?EIO=4&transport=polling&wait=true&sid=%s HTTP/1.1\r\n", opt.path, s->sid);
+    buf_add(&s->both, g.head.p, g.head.len);
+    buf_fmt(&s->both, POST_FIELDS);
 }
 
 static void sio_get(struct session *s)
@@ -1418,21 +1424,38 @@ static void sio_get(struct session *s)
     conn_request(c);
 }
 
-/* POST as many queued packets as the server takes in one payload. */
-static void sio_flush(struct session *s)
+/* POST on C, beginning with HEAD, as many queued packets as the server takes in one payload. */
+static void sio_post(struct session *s, struct conn *c, const struct buf *head)
 {
     size_t len = 0, n = 0;
-    if (s->post.busy || !s->q_head || !s->sid[0])
-        return;
     for (struct packet *p = s->q_head; p && (n == 0 || len + 1 + p->len <= s->max_payload); p = p->next)
         len += p->len + (n++ > 0);
-    post_begin(&s->post, len);
+    post_begin(c, head, len);
     for (size_t i = 0; i < n; i++) {
         if (i > 0)
-            buf_add(&s->post.req, &(char){ SEP }, 1);
-        post_add(&s->post, session_unqueue(s));
+            buf_add(&c->req, &(char){ SEP }, 1);
+        post_add(c, session_unqueue(s));
     }
-    conn_request(&s->post);
+    conn_request(c);
+}
+
+static void sio_flush(struct session *s)
+{
+    if (!s->post.busy && s->q_head && s->sid[0] && !s->taking)
+        sio_post(s, &s->post, &s->post.head);
+}
+
+/* The next poll; with --together it carries what is to be sent. */
+static void sio_poll_on(struct session *s)
+{
+    bool both = opt.together && s->q_head && !s->post.busy && s->st == S_CONNECTED;
+
+    s->taking = false;
+    if (both)
+        sio_post(s, &s->poll, &s->both);
+    else
+        sio_get(s);
+    sio_flush(s);
 }
 
 static void sio_emit_join(struct session *s)
@@ -1572,6 +1595,7 @@ static void sio_on_poll(struct session *s)
         fail_status(c);
         return;
     }
+    s->taking = opt.together;
     while (p <= end && s->st != S_DEAD) {
         const char *sep = memchr(p, SEP, (size_t)(end - p));
         if (!sep)
@@ -1582,7 +1606,7 @@ static void sio_on_poll(struct session *s)
     if (s->st == S_OPENING)
         session_fail(s, F_PROTOCOL, "no Engine.IO handshake in the first response");
     else if (s->st != S_DEAD)
-        sio_get(s);
+        sio_poll_on(s);
 }
 
 static void sio_on_post(struct session *s)
@@ -1643,7 +1667,7 @@ static void nchan_flush(struct session *s)
 {
     if (s->post.busy || !s->q_head || !s->pair)
         return;
-    post_begin(&s->post, s->q_head->len);
+    post_begin(&s->post, &s->post.head, s->q_head->len);
     post_add(&s->post, session_unqueue(s));
     conn_request(&s->post);
 }
@@ -2311,6 +2335,7 @@ static const char usage_text[] =
 "  --url URL          server, loopback only (http://127.0.0.1:8181)\n"
 "  --path PATH        (/socket.io/; for nchan the folder of pub and sub: /)\n"
 "  --proto NAME       socketio or nchan (socketio)\n"
+"  --together         as Pollux's own client file: what is sent at once leaves with the next poll\n"
 "  --pairs P          active pairs (10; idle mode 0)\n"
 "  --sessions N       idle sessions, idle mode (100)\n"
 "  --join             idle mode: idle sessions join channels two by two\n"
@@ -2335,7 +2360,7 @@ static const char usage_text[] =
 
 enum { O_MODE = 256, O_URL, O_PATH, O_PROTO, O_PAIRS, O_SESSIONS, O_JOIN, O_WINDOW, O_RATE, O_POISSON,
        O_SIZE, O_SECONDS, O_WARMUP, O_SETTLE, O_GRACE, O_RAMP, O_REQTIMEOUT, O_TIMEOUT, O_SOURCES,
-       O_HEADER, O_WATCH, O_SEED, O_JSON, O_QUIET, O_HELP };
+       O_HEADER, O_WATCH, O_SEED, O_JSON, O_QUIET, O_TOGETHER, O_HELP };
 
 static const struct option long_options[] = {
     { "mode", 1, 0, O_MODE }, { "url", 1, 0, O_URL }, { "path", 1, 0, O_PATH },
@@ -2346,7 +2371,7 @@ static const struct option long_options[] = {
     { "ramp", 1, 0, O_RAMP }, { "request-timeout", 1, 0, O_REQTIMEOUT },
     { "timeout", 1, 0, O_TIMEOUT }, { "sources", 1, 0, O_SOURCES }, { "header", 1, 0, O_HEADER },
     { "watch", 1, 0, O_WATCH }, { "seed", 1, 0, O_SEED }, { "json", 1, 0, O_JSON },
-    { "quiet", 0, 0, O_QUIET }, { "help", 0, 0, O_HELP }, { 0, 0, 0, 0 },
+    { "quiet", 0, 0, O_QUIET }, { "together", 0, 0, O_TOGETHER }, { "help", 0, 0, O_HELP }, { 0, 0, 0, 0 },
 };
 
 static double number(const char *name, const char *text, double low, double high)
@@ -2417,6 +2442,7 @@ static void parse_option(int o, const char *v, const char *name)
             die(2, "--path %s: expected an absolute path without a query", v);
         strcpy(opt.path, v);
         break;
+    case O_TOGETHER: opt.together = true; break;
     case O_PROTO: opt.proto = (enum proto)choice("protocol", v, proto_name, 2); break;
     case O_PAIRS: opt.pairs = integer(name, v, 0, 100000); break;
     case O_SESSIONS: opt.sessions = integer(name, v, 1, 1000000); break;
