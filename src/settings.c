@@ -471,6 +471,10 @@ static int set_text(struct settings *s, const struct key *key, const char *value
         free(text);
         return -1;
     }
+    if (check_text(key, text, at, why) == -1) {         /* slashes at its end may have hidden it */
+        free(text);
+        return -1;
+    }
     return put_text(s, key, text, why);
 }
 

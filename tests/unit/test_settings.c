@@ -308,6 +308,8 @@ static void wrong_texts_are_refused(void **state)
                                            "comment would begin; leave it out");
     refuses_variable("POLLUX_STORE= /a", "environment: POLLUX_STORE begins or ends with a space; "
                                          "leave it out");
+    refuses_variable("POLLUX_STORE=/a //", "environment: POLLUX_STORE begins or ends with a space; "
+                                           "leave it out");
 }
 
 static void a_key_twice_is_refused(void **state)
