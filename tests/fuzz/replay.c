@@ -4,7 +4,8 @@
  *     replay [-n CHANGES] [-k FILE] [FILE or FOLDER ...]
  *
  * -n: how many changed inputs to try (default 20000). -k: keep the input under test in FILE, to
- * have it after a crash (slow). Without files: tests/fuzz/corpus below $srcdir.
+ * have it after a crash (slow). Without files: tests/fuzz/corpus/NAME below $srcdir, for a program
+ * named fuzz_NAME.
  */
 #include <dirent.h>
 #include <stdint.h>
@@ -121,9 +122,10 @@ static size_t splice(uint8_t *text, size_t size, size_t at, size_t cut, const vo
 static size_t change(uint8_t *text, size_t size)
 {
     static const char *const words[] = {
-        "\x1e", "{\"_placeholder\":true,\"num\":0}", "\\ud800", "\\u0000", "\"", "\\", "[", "]", "{", "}", ",", ":", "1e400", "-",
-        "12345678901234567890", "42[\"a\"", "451-[\"a\",", "bAQID", "/chat,", "null", "\xc3\xa9", "\xed\xa0\x80", "\xff", "10.0.0.1",
-        "::", "fe80::1", "sid=", "%41", "&", "https://", "\r\n", "0", "9",
+        "\x1e", "{\"_placeholder\":true,\"num\":0}", "\\ud800", "\\u0000", "\"", "\\", "[", "]",
+        "{", "}", ",", ":", "1e400", "-", "12345678901234567890", "42[\"a\"", "451-[\"a\",", "bAQID",
+        "/chat,", "null", "\xc3\xa9", "\xed\xa0\x80", "\xff", "10.0.0.1", "::", "fe80::1", "sid=", "%41", "&", "https://", "\r\n", "0", "9",
+        "\n ", "\nHTTP_ORIGIN=", "\nHTTP_HOST=", "capacity = 3\n", "POLLUX_STORE=", " ; ", "no",
     };
     static const char nothing[1] = "";
     size_t at = any(size + 1), left = size - at;
@@ -163,12 +165,13 @@ static void run_changed(void)
     run(text, size);
 }
 
-static void read_default(void)
+static void read_default(const char *program)
 {
-    const char *srcdir = getenv("srcdir");
+    const char *srcdir = getenv("srcdir"), *name = strrchr(program, '_');
     char path[4096];
 
-    snprintf(path, sizeof path, "%s/tests/fuzz/corpus", srcdir != NULL ? srcdir : ".");
+    snprintf(path, sizeof path, "%s/tests/fuzz/corpus/%s", srcdir != NULL ? srcdir : ".",
+             name != NULL ? name + 1 : "");
     read_input(path);
 }
 
@@ -188,7 +191,7 @@ int main(int argc, char **argv)
     for (int i = optind; i < argc; i++)
         read_input(argv[i]);
     if (optind == argc)
-        read_default();
+        read_default(argv[0]);
     for (size_t i = 0; i < replay.count; i++)
         run(replay.inputs[i].data, replay.inputs[i].size);
     for (long i = 0; i < changes && replay.count != 0; i++)

@@ -1,0 +1,91 @@
+/* fuzz_payload.c - any Engine.IO payload: its packets lie in it, built again they are read as the
+ * same, and what counts as base64 is what an encoder makes of some bytes. */
+#include "eio.h"
+#include "fuzz.h"
+
+static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+/* The text that stands for the LEN bytes at P, without padding. */
+static void encode(struct buf *out, const unsigned char *p, size_t len)
+{
+    unsigned bits = 0, have = 0;
+
+    for (size_t i = 0; i < len; i++) {
+        bits = bits << 8 | p[i];
+        for (have += 8; have >= 6; have -= 6)
+            buf_add_char(out, alphabet[bits >> (have - 6) & 63]);
+    }
+    if (have != 0)
+        buf_add_char(out, alphabet[bits << (6 - have) & 63]);
+}
+
+/* The bytes that TEXT stands for, its padding and what else is no digit left out. */
+static void decode(struct buf *out, struct span text)
+{
+    unsigned bits = 0, have = 0;
+
+    for (size_t i = 0; i < text.len; i++) {
+        const char *digit = text.p[i] != '\0' ? strchr(alphabet, text.p[i]) : NULL;
+        if (digit == NULL)
+            continue;
+        bits = bits << 6 | (unsigned)(digit - alphabet);
+        if ((have += 6) >= 8)
+            buf_add_char(out, (char)(bits >> (have -= 8) & 255));
+    }
+}
+
+/* Decoded and encoded again, TEXT is the same but for padding. */
+static bool is_base64(struct span text)
+{
+    struct buf bytes = BUF_EMPTY, again = BUF_EMPTY;
+
+    decode(&bytes, text);
+    encode(&again, (const unsigned char *)bytes.data, bytes.len);
+    bool same = again.len <= text.len
+             && span_equals(buf_span(&again), (struct span){ text.p, again.len });
+    struct span padding = { text.p + again.len, same ? text.len - again.len : 0 };
+    same = same && (padding.len == 0 || (padding.len == 4 - again.len % 4 && padding.len < 3));
+    for (size_t i = 0; i < padding.len; i++)
+        same = same && padding.p[i] == '=';
+    buf_release(&bytes);
+    buf_release(&again);
+    return same;
+}
+
+/* Read PAYLOAD, build it again in AGAIN. Returns the number of packets. */
+static size_t rebuild(struct span payload, struct buf *again, enum eio_status *status)
+{
+    struct span rest = payload;
+    struct eio_packet packet;
+    bool first = true;
+    size_t count = 0;
+
+    while ((*status = eio_next(&rest, &first, &packet)) == EIO_OK) {
+        must(lies_in(packet.data, payload) && lies_in(rest, payload));
+        must(packet.type != EIO_BINARY || is_base64(packet.data));
+        eio_add(again, packet.type, packet.data);
+        count++;
+    }
+    must(*status != EIO_BAD_BASE64 || !is_base64(packet.data));
+    must(*eio_strerror(*status) != '\0');
+    return count;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct span payload = span_of_input(data, size);
+    struct buf again = BUF_EMPTY, third = BUF_EMPTY;
+    enum eio_status status;
+    size_t count = rebuild(payload, &again, &status);
+
+    must(count <= eio_count(payload));
+    if (status == EIO_END) {
+        must(count == eio_count(payload) && count == eio_count(buf_span(&again)));
+        must(again.len >= payload.len && again.len <= payload.len + 2 * count);     /* padding */
+        must(rebuild(buf_span(&again), &third, &status) == count && status == EIO_END);
+        must(span_equals(buf_span(&third), buf_span(&again)));
+    }
+    buf_release(&again);
+    buf_release(&third);
+    return 0;
+}
