@@ -241,20 +241,25 @@ static int prepare_store(const struct settings *set, struct buf *why)
     return code;
 }
 
-static int print(const struct settings *set)
+/* --print-config: all of it, or not 0; half a file would be taken for a whole one. */
+static int print(const struct settings *set, struct buf *why)
 {
     struct buf text = BUF_EMPTY;
 
     settings_print(set, &text);
-    fputs(buf_text(&text), stdout);
+    bool whole = buf_ok(&text);
+    bool out = whole && fwrite(text.data, 1, text.len, stdout) == text.len && fflush(stdout) == 0;
+    if (!out)
+        buf_addf(why, "cannot print the settings: %s; what was printed is not all of them",
+                 whole ? strerror(errno) : "out of memory");
     buf_release(&text);
-    return fflush(stdout) == 0 ? 0 : 1;
+    return out ? 0 : 1;
 }
 
 static int run(struct server *server, const struct options *o, struct buf *why)
 {
     if (o->print)
-        return print(&server->set);
+        return print(&server->set, why);
     if (o->check)
         return check(&server->set, why);
     if (find_host(server, o, why) == -1)

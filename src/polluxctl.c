@@ -333,7 +333,7 @@ int main(int argc, char **argv)
     ctl_close_store(&c);
     if (c.has_settings)
         settings_release(&c.set);
-    if (fflush(stdout) != 0 && status == CTL_OK)
+    if ((fflush(stdout) != 0 || ferror(stdout)) && status == CTL_OK)
         status = CTL_FAILED;
     return status;
 }

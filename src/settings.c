@@ -830,6 +830,8 @@ static void print_range(struct buf *out, const struct key *key)
         buf_addf(&text, "; default %.*s", (int)fallback.len, fallback.p);
         break;
     }
+    if (!buf_ok(&text))
+        out->failed = true;
     buf_addf(out, "# (%s)\n", buf_text(&text));
     buf_release(&text);
 }

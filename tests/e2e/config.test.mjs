@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -23,11 +23,11 @@ function file(text) {
     return path;
 }
 
-/** Run the program: {code, out, err}. */
-async function run(args, env = {}) {
-    const child = spawn(program, args, { env: { ...clean, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+/** Run the program, its standard output to the descriptor STDOUT unless it is to be read: {code, out, err}. */
+async function run(args, env = {}, stdout = 'pipe') {
+    const child = spawn(program, args, { env: { ...clean, ...env }, stdio: ['ignore', stdout, 'pipe'] });
     const result = { out: '', err: '' };
-    child.stdout.on('data', (data) => { result.out += data; });
+    child.stdout?.on('data', (data) => { result.out += data; });
     child.stderr.on('data', (data) => { result.err += data; });
     try {
         const [code, signal] = await within(once(child, 'close'), `the end of ${program} ${args.join(' ')}`);
@@ -86,6 +86,17 @@ describe('configuration', () => {
         assert.equal(second.err, '');
         assert.equal(second.out, first.out);
         assert.match(first.out, /^capacity\s*=\s*7$/m);
+    });
+
+    it('what_cannot_be_printed_is_said', async () => {
+        const full = openSync('/dev/full', 'w');
+        try {
+            const { code, err } = await run(['--print-config'], {}, full);
+            assert.equal(code, 1);
+            assert.match(err, /cannot print the settings: .*space/i);
+        } finally {
+            closeSync(full);
+        }
     });
 
     it('environment_wins_over_the_file', async () => {
