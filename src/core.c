@@ -370,6 +370,11 @@ void core_take(struct core *c, struct host *h, const struct request *rq, int64_t
     char transport[16] = "", sid[ID_LEN + 1] = "", version[8] = "", shim[4] = "";
 
     c->signaling.now = now;
+    if (rq->cut && !rq->again) {
+        core_answer_error(&call, 503, EIO_FORBIDDEN,
+                          "Service unavailable: the request did not arrive whole");
+        return;
+    }
     if (!span_is(rq->path, c->set->path)) {
         struct http_answer a = { .status = 404,
                                  .type = "text/plain; charset=UTF-8",

@@ -23,6 +23,9 @@ struct request {
     struct span query;
     struct span body;
     bool body_too_long;         /* longer than the host was told to read; BODY is empty */
+    /* It did not arrive whole: there was no memory for it, or the web server broke off. What there
+     * is of it counts for nothing. */
+    bool cut;
     struct span content_type;
     struct span origin;         /* the Origin header; empty: none */
     struct span host;           /* the Host header */

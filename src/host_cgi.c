@@ -41,6 +41,7 @@ static void read_body(struct cgi *c, struct request *rq)
         buf_used(&c->body, (size_t)got);
     }
     rq->body = buf_span(&c->body);
+    rq->cut = c->body.len != want;
 }
 
 static bool cgi_next(struct host *h, struct request *rq)

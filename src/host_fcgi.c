@@ -9,7 +9,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -70,49 +69,41 @@ static void read_body(struct fcgi *f, struct request *rq)
 {
     char rest[4096];
     size_t want = host_content_length(FCGX_GetParam("CONTENT_LENGTH", f->request.envp));
-    int got;
 
     buf_clear(&f->body);
     if (want > 0 && want <= f->max_body) {
         char *room = buf_room(&f->body, want);
-        if (room != NULL && (got = FCGX_GetStr(room, (int)want, f->request.in)) > 0)
+        int got = room != NULL ? FCGX_GetStr(room, (int)want, f->request.in) : 0;
+        if (got > 0)
             buf_used(&f->body, (size_t)got);
+        rq->cut = f->body.len != want;
     } else if (want > f->max_body) {
         rq->body_too_long = true;
     }
     while (FCGX_GetStr(rest, sizeof rest, f->request.in) > 0)
         ;
-    rq->body = buf_span(&f->body);
 }
 
-/* Copy what the request lends from libfcgi's parameters: they go when the request is let go. */
-static void keep_span(struct buf *b, struct span *s)
-{
-    size_t at = b->len;
-
-    buf_add_span(b, *s);
-    /* an offset until all are in: the buffer may move */
-    s->p = (const char *)(uintptr_t)at;
-}
-
-static void fix_span(const struct buf *b, struct span *s)
-{
-    s->p = b->failed ? NULL : b->data + (uintptr_t)s->p;
-    if (b->failed)
-        s->len = 0;
-}
-
+/* Copy what the request lends from libfcgi's parameters, behind the body: they go when the request
+ * is let go. */
 static void keep_request(struct fcgi *f, struct request *rq)
 {
     struct span *const spans[] = { &rq->method, &rq->path, &rq->query,   &rq->content_type,
                                    &rq->origin, &rq->host, &rq->address, &rq->cors_headers };
-    size_t count = sizeof spans / sizeof spans[0], body_len = rq->body.len;
+    size_t count = sizeof spans / sizeof spans[0], body_len = f->body.len, len = 0;
 
     for (size_t i = 0; i < count; i++)
-        keep_span(&f->body, spans[i]);
-    for (size_t i = 0; i < count; i++)
-        fix_span(&f->body, spans[i]);
-    rq->body = (struct span){ f->body.data, f->body.failed ? 0 : body_len };
+        len += spans[i]->len;
+    if (buf_room(&f->body, len) == NULL) {
+        *rq = (struct request){ .conn = rq->conn, .cut = true };
+        return;
+    }
+    rq->body = (struct span){ f->body.data, body_len };         /* which moves no more */
+    for (size_t i = 0; i < count; i++) {
+        const char *copy = f->body.data + f->body.len;
+        buf_add_span(&f->body, *spans[i]);
+        spans[i]->p = copy;
+    }
 }
 
 /* Let libfcgi forget the request, but keep its connection open. */

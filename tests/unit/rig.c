@@ -47,7 +47,8 @@ static bool scripted_next(struct host *h, struct request *rq)
                             .body = span_of(g->body),
                             .address = SPAN("192.0.2.1"),
                             .again = s->rig->again,
-                                .content_type = SPAN("text/plain;charset=UTF-8"),
+                            .cut = s->rig->cut,
+                            .content_type = SPAN("text/plain;charset=UTF-8"),
                             .host = SPAN("here.example") };
     return true;
 }
@@ -143,8 +144,11 @@ static void read_settings(struct rig *r, const char *const *keys)
 
 void rig_open(struct rig *r, const char *const *keys)
 {
+    const char *temporary = getenv("TMPDIR");
+
     memset(r, 0, sizeof *r);
-    strcpy(r->dir, "/tmp/pollux-unit-XXXXXX");
+    snprintf(r->dir, sizeof r->dir, "%s/pollux-unit-XXXXXX",
+             temporary != NULL && strlen(temporary) < 32 ? temporary : "/tmp");
     assert_non_null(mkdtemp(r->dir));
     r->now = INT64_C(1700000000000);
     read_settings(r, keys);

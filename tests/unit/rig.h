@@ -39,6 +39,7 @@ struct rig {
     enum rig_death dies;                /* in the next turn; then it is started anew */
     int64_t deaths;
     bool again;                         /* requests come as lighttpd's error handler asks them again */
+    bool cut;                           /* requests come as those that did not arrive whole */
     bool rings;                         /* other processes are to be woken: the test clears it */
 };
 

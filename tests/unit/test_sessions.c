@@ -66,6 +66,27 @@ static void errors_have_their_codes(void **state)
     rig_close(&r);
 }
 
+/* Neither what there is of it nor what is missing does anything; asked again it is as the first. */
+static void a_request_cut_short_does_nothing(void **state)
+{
+    struct rig r;
+    struct client a, b;
+
+    (void)state;
+    rig_open(&r, quiet);
+    client_join(&a, &r, "room");
+    client_join(&b, &r, "room");
+    client_hear(&b);
+    r.cut = true;
+    assert_starts(answer_of(&a, "POST", "same", "42[\"chat\",1]\x1e" "42[\"ch"), "503 ");
+    assert_starts(answer_of(&a, "GET", "poll", ""), "503 ");
+    assert_starts(rig_answer(&r, rig_send(&r, "", "", "")), "503 ");
+    r.cut = false;
+    assert_string_equal(answer_of(&a, "POST", "same", "42[\"chat\",1]"), "200 ok");
+    assert_said(&b, "42[\"chat\",1]");
+    rig_close(&r);
+}
+
 static void ping_comes_after_the_interval_and_pong_puts_it_off(void **state)
 {
     struct rig r;
@@ -496,6 +517,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(handshake_has_five_keys),
         cmocka_unit_test(errors_have_their_codes),
+        cmocka_unit_test(a_request_cut_short_does_nothing),
         cmocka_unit_test(ping_comes_after_the_interval_and_pong_puts_it_off),
         cmocka_unit_test(without_a_pong_the_session_ends_and_the_socket_is_away),
         cmocka_unit_test(session_that_joins_nothing_is_closed),
