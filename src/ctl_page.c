@@ -103,12 +103,11 @@ static void put_filter(const struct ctl *c, struct db_query *q, int64_t after, i
 static int read_window(struct ctl *c, struct page *p, int64_t *after, int64_t upto, bool any)
 {
     struct db_query *q = ctl_query(c, Q_message_window);
-    enum db_status status;
     size_t bytes = 0;
     bool well = true;
 
     put_filter(c, q, *after, upto, any);
-    while ((status = db_next(q)) == DB_ROW && (well = read_said(p, q))) {
+    while (db_next(q) == DB_ROW && (well = read_said(p, q))) {
         struct said *s = &p->said[p->count - 1];
         bytes += s->body.len;
         if (p->count == PAGE_MESSAGES || bytes > PAGE_BYTES) {

@@ -231,6 +231,8 @@ static enum json_status check_open(struct check *k)
 
     if (k->depth == JSON_DEPTH_MAX)
         return JSON_TOO_DEEP;
+    if (k->depth % 64 == 0)
+        k->in_object[k->depth / 64] = 0;        /* its first bit; those behind it come later */
     if (*k->p == '{')
         k->in_object[k->depth / 64] |= bit;
     else

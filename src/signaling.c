@@ -123,8 +123,9 @@ static void refuse(struct said *said, const char *code, const char *why)
 static bool first_argument(const struct said *said, struct span *argument)
 {
     struct span rest = said->packet->data;
+    bool named = json_array_next(&rest, argument);      /* the name comes first */
 
-    return json_array_next(&rest, argument) /* the name */ && json_array_next(&rest, argument);
+    return named && json_array_next(&rest, argument);
 }
 
 /* ---- answering the sender */

@@ -214,19 +214,18 @@ static bool walk_bracket(struct walk *w, char c)
         w->open[w->depth++] = 0;
         return true;
     }
-    if (c == ']' || c == '}')
-        return w->open[--w->depth] != WALK_PLACEHOLDER;
-    return true;
+    if (c != ']' && c != '}')
+        return true;
+    assert(w->depth > 0);
+    return w->open[--w->depth] != WALK_PLACEHOLDER;
 }
 
 /* Is every placeholder in DATA one of an attachment? */
 static bool placeholders_fit(struct span data, unsigned attachments)
 {
-    struct walk w;
+    struct walk w = { .attachments = attachments };
     struct span token, before = SPAN(""), key = SPAN("");
 
-    w.attachments = attachments;
-    w.depth = 0;
     for (; json_token(&data, &token); before = token) {
         if (key.len != 0)
             walk_member(&w, key, token);
