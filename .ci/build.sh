@@ -3,6 +3,7 @@
 
 build_packages="gcc libc6-dev make autoconf automake pkg-config libfcgi-dev libsqlite3-dev libinih-dev libcjson-dev"
 fuzz_packages="clang libclang-rt-dev libinih-dev"
+analysis_packages="cppcheck clang-tidy"
 
 say() { printf '%s\n' "$*" >&2; }
 die() { say "${0##*/}: $*"; exit 1; }
@@ -33,7 +34,7 @@ as_root() {
 has_package() {
     case $1 in
     gcc) command -v gcc cc > /dev/null && return ;;
-    make | autoconf | automake | pkg-config | lighttpd | spawn-fcgi | sqlite3 | chromium | npm | clang | valgrind)
+    make | autoconf | automake | pkg-config | lighttpd | spawn-fcgi | sqlite3 | chromium | npm | clang | clang-tidy | cppcheck | valgrind)
         PATH=$PATH:/usr/sbin:/usr/local/sbin command -v "$1" > /dev/null && return ;;
     nodejs) command -v node > /dev/null && return ;;
     esac
