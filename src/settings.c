@@ -533,7 +533,7 @@ static int continue_list(struct reading *r, const char *value)
 {
     struct buf whole = BUF_EMPTY;
     const char *const *text = field_of(r->s, r->last);
-    int result = -1;
+    int result;
 
     if (!is_list(r->last)) {
         begin_why(r->why, &r->at, r->last);
@@ -545,6 +545,8 @@ static int continue_list(struct reading *r, const char *value)
     buf_addf(&whole, "%s %s", *text, value);
     if (buf_ok(&whole))
         result = set(r->s, r->last, buf_text(&whole), &r->at, r->why);
+    else
+        result = put_text(r->s, r->last, NULL, r->why);
     buf_release(&whole);
     return result;
 }
