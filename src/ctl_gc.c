@@ -131,21 +131,23 @@ struct bodies {
 static int find_bodies(struct ctl *c, struct bodies *b, int64_t after)
 {
     struct db_query *q = ctl_query(c, Q_body_kept);
+    bool well = true;                   /* what cannot be masked for lack of memory is to stay */
 
     b->count = 0;
     db_put_int(q, 1, after);
     db_put_int(q, 2, after + ROWS);
-    while (b->count < ROWS && db_next(q) == DB_ROW) {
+    while (well && b->count < ROWS && db_next(q) == DB_ROW) {
         struct buf *text = &b->texts[b->count];
         buf_clear(text);
         if (c->set.keep_payloads) {
             mask_addresses(text, db_text(q, 1));
+            well = buf_ok(text);
             if (span_equals(buf_span(text), db_text(q, 1)))
                 continue;
         }
         b->ids[b->count++] = db_int(q, 0);
     }
-    return db_done(q);
+    return db_done(q) == -1 || !well ? -1 : 0;
 }
 
 static int reduce(struct gc *g, struct bodies *b, int64_t after)
@@ -155,7 +157,7 @@ static int reduce(struct gc *g, struct bodies *b, int64_t after)
     for (size_t i = 0; i < b->count; i++) {
         struct db_query *q = ctl_query(g->c, Q_body_reduce);
         db_put_int(q, 1, b->ids[i]);
-        if (g->c->set.keep_payloads && buf_ok(&b->texts[i]))
+        if (g->c->set.keep_payloads)
             db_put_text(q, 2, buf_span(&b->texts[i]));
         else
             db_put_null(q, 2);

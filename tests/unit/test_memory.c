@@ -1,12 +1,13 @@
 /* test_memory.c - each allocation refused in turn, and each with all behind it, where the talk of
- * test_store_faults.c does not reach: the configuration, and what is written for the wire. What says
- * that it went well has done all of it; what did not says so; nothing is lost (with the sanitizers:
- * no leak). */
+ * test_store_faults.c does not reach: the configuration, what is written for the wire, and
+ * polluxctl. What says that it went well has done all of it; what did not says so; nothing is
+ * lost (with the sanitizers: no leak). */
 #include "rig.h"
 
 #include <stdio.h>
 #include <unistd.h>
 
+#include "ctl_commands.h"
 #include "eio.h"
 #include "http.h"
 #include "json.h"
@@ -131,11 +132,129 @@ static void what_is_written_is_whole_or_failed(void **state)
     buf_release(&out);
 }
 
+/* ---- polluxctl */
+
+#define NOW_MS INT64_C(1700000060000)
+
+static struct {
+    struct rig rig;
+    struct ctl ctl;
+    int (*command)(struct ctl *c);
+    struct ctl asked;                   /* what the command line would have said */
+    int attempts;
+} tool;
+
+static void fill_store(struct rig *r)
+{
+    static const char *const keys[] = { "POLLUX_LOG_AGE_DAYS=1", NULL };
+    struct client a, b;
+
+    rig_open(r, keys);
+    client_join(&a, r, "room");
+    client_join(&b, r, "room");
+    client_hear(&a);
+    client_hear(&b);
+    client_post(&a, "42[\"message\",{\"channel\":\"room\",\"message\":\"from 192.0.2.77\"}]");
+    client_post(&a, "452-[\"file\",{\"_placeholder\":true,\"num\":0},{\"_placeholder\":true,\"num\":1}]"
+                    "\x1e" "bAQID\x1e" "bAQ==");
+    client_hear(&b);
+    client_post(&b, "421[\"and an answer\",[1,{\"deep\":\"\\u00e9\xc3\xa9\"}]]");
+    client_hear(&a);
+    rig_wait(r, 1000);
+}
+
+/* Run the command once; what it printed, to be freed, and in *ERRORS how much it complained. */
+static char *run_command(int *status, size_t *errors)
+{
+    FILE *out = stdout, *err = stderr;
+    char *text = NULL, *complaint = NULL;
+    size_t len;
+
+    stdout = open_memstream(&text, &len);
+    stderr = open_memstream(&complaint, errors);
+    assert_true(stdout != NULL && stderr != NULL);
+    tool.ctl = tool.asked;
+    *status = ctl_open(&tool.ctl, tool.command == ctl_close || tool.command == ctl_gc);
+    if (*status == CTL_OK)
+        *status = tool.command(&tool.ctl);
+    ctl_close_store(&tool.ctl);
+    fclose(stdout);
+    fclose(stderr);
+    stdout = out;
+    stderr = err;
+    free(complaint);
+    return text;
+}
+
+/* What the log says, in one number for each of two ways to lose some of it. */
+static void take_stock(int64_t stock[3])
+{
+    stock[0] = rig_sql(&tool.rig, "SELECT count(*) FROM member");
+    stock[1] = rig_sql(&tool.rig, "SELECT sum(length(body)) FROM message");
+    stock[2] = rig_sql(&tool.rig, "SELECT count(*) FROM message WHERE body IS NOT NULL AND "
+                                  "body <> '' AND NOT json_valid(body)");
+}
+
+/* All of it is done, or nothing is and it says so. A store for each attempt. */
+static void write_without(void *arg)
+{
+    struct ctl *asked = arg;
+    int64_t nth = memory.nth, before[3], after[3];
+    int status;
+    size_t errors;
+
+    memory.nth = 0;
+    fill_store(&tool.rig);
+    take_stock(before);
+    tool.asked = *asked;
+    tool.asked.dir = tool.rig.set.store;
+    tool.asked.set = tool.rig.set;
+    tool.asked.set.keep_addresses = false;
+    tool.asked.now_ms = NOW_MS;
+    memory.nth = nth;
+    char *text = run_command(&status, &errors);
+    memory.nth = 0;
+    take_stock(after);
+    assert_int_equal(after[2], 0);
+    if (status != CTL_OK) {
+        assert_true(memory.refused != 0 && errors != 0);
+        assert_int_equal(after[0], before[0]);
+        if (tool.command == ctl_close)
+            assert_int_equal(after[1], before[1]);
+    } else if (tool.command == ctl_close) {
+        assert_int_equal(after[0], 0);
+        assert_non_null(strstr(text, ": 2 members disconnected\n"));
+    } else {
+        /* from 192.0.2.77 to from x.x.x.x, where it was said and in the log's echo of it */
+        assert_int_equal(after[0], before[0]);
+        assert_int_equal(after[1], before[1] - 2 * 3);
+        assert_starts(text, "removed 0 messages");
+    }
+    free(text);
+    rig_close(&tool.rig);
+    tool.attempts++;
+}
+
+static void polluxctl_changes_all_or_nothing(void **state)
+{
+    struct ctl close = { .lines = -1, .until_ms = INT64_MAX, .argument = "room" };
+    struct ctl gc = { .lines = -1, .until_ms = INT64_MAX };
+
+    (void)state;
+    tool.attempts = 0;
+    tool.command = ctl_close;
+    memory_each(write_without, &close);
+    tool.command = ctl_gc;
+    memory_each(write_without, &gc);
+    print_message("%d runs of a command\n", tool.attempts);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(settings_are_read_whole_or_refused),
         cmocka_unit_test(what_is_written_is_whole_or_failed),
+        cmocka_unit_test(polluxctl_changes_all_or_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
