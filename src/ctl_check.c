@@ -50,10 +50,9 @@ static int64_t run_all(struct ctl *c, struct buf *out)
     for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++) {
         int64_t found = run(c, &checks[i], out);
         if (found == -1) {
-            struct buf operation = BUF_EMPTY;
-            buf_addf(&operation, "check %s", checks[i].what);
-            ctl_fail_db(c, buf_text(&operation));
-            buf_release(&operation);
+            char operation[80];
+            snprintf(operation, sizeof operation, "check %s", checks[i].what);
+            ctl_fail_db(c, operation);
             return -1;
         }
         all += found;
@@ -77,7 +76,7 @@ int ctl_check(struct ctl *c)
     else if (found > 0)
         buf_addf(&out, "%lld thing%s in %s/pollux.db do%s not fit together\n", (long long)found,
                  found != 1 ? "s" : "", c->dir, found != 1 ? "" : "es");
-    if (text_flush(&out) == -1)
+    if (ctl_flush(c, &out) == -1)
         found = -1;
     buf_release(&out);
     return found == 0 ? CTL_OK : CTL_FAILED;

@@ -231,7 +231,8 @@ static void report(const struct closing *x)
     size_t here = x->count - x->away;
 
     text_add_safe(&safe, span_of(x->c->argument));
-    printf("closed %s: %zu member%s disconnected", buf_text(&safe), here, here != 1 ? "s" : "");
+    printf("closed %s: %zu member%s disconnected", buf_ok(&safe) ? buf_text(&safe) : "the channel",
+           here, here != 1 ? "s" : "");
     if (x->away != 0)
         printf(", %zu away and now gone", x->away);
     printf("\n");

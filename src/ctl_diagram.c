@@ -47,6 +47,8 @@ static bool is_plain(unsigned char ch)
  * by number. A colon is among the latter only near the words "style", "classDef" and "wrap". */
 static void add_escaped(struct buf *out, struct span text)
 {
+    if (text.len == 0)
+        return;
     bool colon = memmem(text.p, text.len, "style", 5) == NULL
                  && memmem(text.p, text.len, "classDef", 8) == NULL
                  && memmem(text.p, text.len, "wrap", 4) == NULL;
@@ -69,6 +71,8 @@ static void add_text(struct buf *out, struct span text, size_t width)
         text.len = width * 8;
     text_add_safe(&safe, text);
     text_add_cut(&cut, buf_span(&safe), width);
+    text_need(out, &safe);
+    text_need(out, &cut);
     add_escaped(out, buf_span(&cut));
     buf_release(&safe);
     buf_release(&cut);
@@ -281,7 +285,7 @@ static int print(struct diagram *d)
     buf_add_span(&out, buf_span(&d->arrows));
     if (!buf_ok(&d->arrows))
         out.failed = true;
-    int code = text_flush(&out);
+    int code = ctl_flush(d->c, &out);
     buf_release(&out);
     return code == -1 ? CTL_FAILED : CTL_OK;
 }

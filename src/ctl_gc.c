@@ -222,7 +222,7 @@ static int report(struct gc *g)
             buf_add_text(&out, " (--vacuum gives them back)");
     }
     buf_add_char(&out, '\n');
-    int code = text_flush(&out);
+    int code = ctl_flush(g->c, &out);
     buf_release(&out);
     return code == -1 ? CTL_FAILED : CTL_OK;
 }

@@ -7,12 +7,34 @@
 #include "ctl_time.h"
 #include "json.h"
 
+/* cJSON leaves out what it has no memory for, and who calls it would have to ask each time. */
+static struct {
+    bool refused;                       /* to it or to us, since the last line was done */
+} memory;
+
+static void *allocate(size_t size)
+{
+    void *p = malloc(size);
+
+    memory.refused = memory.refused || p == NULL;
+    return p;
+}
+
+cJSON *json_object(void)
+{
+    cJSON_Hooks hooks = { allocate, free };
+
+    cJSON_InitHooks(&hooks);
+    return cJSON_CreateObject();
+}
+
 void json_add_text(cJSON *object, const char *name, struct span text)
 {
     struct buf quoted = BUF_EMPTY, safe = BUF_EMPTY;
 
     json_string_encode(&quoted, text);
     text_add_json_line(&safe, buf_span(&quoted), true);
+    memory.refused = memory.refused || !buf_ok(&quoted) || !buf_ok(&safe);
     cJSON_AddRawToObject(object, name, buf_text(&safe));
     buf_release(&quoted);
     buf_release(&safe);
@@ -50,6 +72,7 @@ static void add_body(struct ctl *c, cJSON *object, const struct said *s)
         json_add_text(object, "body", buf_span(&s->body));
     } else {
         text_add_json_line(&line, buf_span(&s->body), c->terminal);
+        memory.refused = memory.refused || !buf_ok(&line);
         cJSON_AddRawToObject(object, "body", buf_text(&line));
     }
     buf_release(&line);
@@ -57,7 +80,7 @@ static void add_body(struct ctl *c, cJSON *object, const struct said *s)
 
 static void add_heard(struct ctl *c, cJSON *list, const struct said *s, const struct heard *h)
 {
-    cJSON *one = cJSON_CreateObject();
+    cJSON *one = json_object();
 
     json_add_socket(c, one, "socket", h->socket);
     cJSON_AddStringToObject(one, "state", heard_state(h));
@@ -67,15 +90,17 @@ static void add_heard(struct ctl *c, cJSON *list, const struct said *s, const st
         cJSON_AddNumberToObject(one, "took_ms", (double)(h->arrived_ms - s->at_ms));
     else
         cJSON_AddNullToObject(one, "took_ms");
-    cJSON_AddItemToArray(list, one);
+    if (!cJSON_AddItemToArray(list, one))
+        cJSON_Delete(one);
 }
 
 cJSON *json_said(struct ctl *c, const struct page *p, const struct said *s)
 {
-    cJSON *object = cJSON_CreateObject();
+    cJSON *object = json_object();
     struct buf at = BUF_EMPTY;
 
     time_add_utc(&at, s->at_ms);
+    memory.refused = memory.refused || !buf_ok(&at);
     cJSON_AddNumberToObject(object, "seq", (double)s->seq);
     cJSON_AddStringToObject(object, "at", buf_text(&at));
     cJSON_AddNumberToObject(object, "at_ms", (double)s->at_ms);
@@ -100,12 +125,13 @@ void json_add_line(struct buf *out, cJSON *object)
 {
     char *text = object != NULL ? cJSON_PrintUnformatted(object) : NULL;
 
-    if (text != NULL) {
+    if (text != NULL && !memory.refused) {
         buf_add_text(out, text);
         buf_add_char(out, '\n');
     } else {
         out->failed = true;
     }
+    memory.refused = false;
     cJSON_free(text);
     cJSON_Delete(object);
 }

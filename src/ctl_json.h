@@ -7,6 +7,10 @@
 
 #include "ctl_page.h"
 
+/* A new object, for json_add_line() or to go into one that is. Memory that is refused on the way
+ * there makes that fail. */
+cJSON *json_object(void);
+
 /* Add TEXT as a JSON string. */
 void json_add_text(cJSON *object, const char *name, struct span text);
 

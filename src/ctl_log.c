@@ -74,6 +74,7 @@ static void add_name(struct ctl *c, struct buf *out, struct span name)
     struct buf safe = BUF_EMPTY;
 
     text_add_safe(&safe, name);
+    text_need(out, &safe);
     text_add_cut(out, buf_span(&safe), c->whole_ids ? SIZE_MAX : NAME_WIDTH);
     buf_release(&safe);
 }
@@ -94,6 +95,7 @@ static void add_payload(struct ctl *c, struct buf *out, const struct said *s)
     if (c->width != 0 && text.len > enough)
         text.len = enough;
     text_add_json_line(&line, text, false);
+    text_need(out, &line);
     text_add_safe(out, buf_span(&line));
     buf_release(&line);
     if (s->attachments != 0)
@@ -142,7 +144,9 @@ static void begin_day(struct ctl *c, struct lines *l, const struct said *s)
         buf_add_char(&l->out, '\n');
         buf_clear(&l->date);
         buf_add_span(&l->date, buf_span(&date));
+        text_need(&l->out, &l->date);
     }
+    text_need(&l->out, &date);
     buf_release(&date);
 }
 
@@ -163,7 +167,7 @@ static int print_page(struct ctl *c, struct lines *l, const struct page *p)
     if (!c->json)
         table_print(&l->table, &l->out, c->colour, c->whole_ids ? 0 : c->width);
     l->printed += (int64_t)p->count;
-    return text_flush(&l->out);
+    return ctl_flush(c, &l->out);
 }
 
 static void pause_ms(long ms)

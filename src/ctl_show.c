@@ -18,6 +18,7 @@ static void add_field(struct ctl *c, struct buf *out, const char *name, struct s
     struct buf padded = BUF_EMPTY;
 
     buf_addf(&padded, "%-12s", name);
+    text_need(out, &padded);
     text_add_tinted(out, buf_span(&padded), TINT_DIM, c->colour);
     text_add_safe(out, value);
     buf_add_char(out, '\n');
@@ -31,9 +32,11 @@ static void add_head(struct ctl *c, struct buf *out, const struct said *s)
 
     buf_addf(&value, "%lld", (long long)s->seq);
     add_field(c, out, "message", buf_span(&value));
+    text_need(out, &value);
     buf_clear(&value);
     time_add(&value, s->at_ms);
     add_field(c, out, "said", buf_span(&value));
+    text_need(out, &value);
     if (s->sender != 0)
         ctl_label(c, s->sender, label);
     add_field(c, out, "sender", span_of(label));
@@ -45,6 +48,7 @@ static void add_head(struct ctl *c, struct buf *out, const struct said *s)
     buf_clear(&value);
     text_add_bytes(&value, s->size);
     add_field(c, out, "size", buf_span(&value));
+    text_need(out, &value);
     buf_release(&value);
 }
 
@@ -147,14 +151,14 @@ static int show(struct ctl *c, struct buf *out, const struct page *p)
 
     if (c->json) {
         json_add_line(out, json_said(c, p, s));
-        return text_flush(out) == -1 ? CTL_FAILED : CTL_OK;
+        return ctl_flush(c, out) == -1 ? CTL_FAILED : CTL_OK;
     }
     add_head(c, out, s);
     add_body(out, s);
     if (add_attachments(c, out, s) == -1)
         return ctl_fail_db(c, "read the attachments");
     add_recipients(c, out, p, s);
-    return text_flush(out) == -1 ? CTL_FAILED : CTL_OK;
+    return ctl_flush(c, out) == -1 ? CTL_FAILED : CTL_OK;
 }
 
 int ctl_show(struct ctl *c)

@@ -34,7 +34,10 @@ int ctl_fail(const char *format, ...)
     vsnprintf(line, sizeof line, format, ap);
     va_end(ap);
     text_add_safe(&safe, span_of(line));
-    fprintf(stderr, "polluxctl: %s\n", buf_text(&safe));
+    for (char *p = line; !buf_ok(&safe) && *p != '\0'; p++)
+        if (*p < ' ' || *p > '~')
+            *p = '?';                   /* the poor man's safety */
+    fprintf(stderr, "polluxctl: %s\n", buf_ok(&safe) ? buf_text(&safe) : line);
     buf_release(&safe);
     return CTL_FAILED;
 }
@@ -59,8 +62,13 @@ static const char *advice(enum db_cause cause)
 
 int ctl_fail_db(struct ctl *c, const char *operation)
 {
+    enum db_cause cause = db_cause(c->db);
+
+    if (cause == DB_CAUSE_NONE)         /* it was not the database that failed, so it was we */
+        return ctl_fail("cannot %s in %s/pollux.db: out of memory; %s", operation, c->dir,
+                        advice(DB_CAUSE_MEMORY));
     return ctl_fail("cannot %s in %s/pollux.db: %s; %s", operation, c->dir, db_error(c->db),
-                    advice(db_cause(c->db)));
+                    advice(cause));
 }
 
 /* ---- opening */
@@ -200,11 +208,12 @@ static void look_up(struct ctl *c, struct label *label, int64_t socket)
             public = shorten(public, db_text(q, 1), db_text(q, 2));
         struct buf safe = BUF_EMPTY;
         text_add_safe(&safe, public);
+        c->labels_failed = c->labels_failed || !buf_ok(&safe);
         if (!span_copy(buf_span(&safe), label->text, sizeof label->text))
             strcpy(label->text, "?");
         buf_release(&safe);
     }
-    db_done(q);
+    c->labels_failed = db_done(q) == -1 || c->labels_failed;
 }
 
 void ctl_label(struct ctl *c, int64_t socket, char out[LABEL_MAX])
@@ -214,6 +223,13 @@ void ctl_label(struct ctl *c, int64_t socket, char out[LABEL_MAX])
     if (label->socket != socket || socket == 0)
         look_up(c, label, socket);
     memcpy(out, label->text, LABEL_MAX);
+}
+
+int ctl_flush(struct ctl *c, struct buf *out)
+{
+    if (c->labels_failed)
+        out->failed = true;
+    return text_flush(out);
 }
 
 /* ---- waking the server */

@@ -49,6 +49,7 @@ struct ctl {
     size_t width;                       /* columns of the terminal; 0: unlimited */
 
     struct label labels[LABELS];        /* a cache, by socket.id modulo LABELS */
+    bool labels_failed;                 /* one could not be found out, and is shown as "?" */
 };
 
 /* Open the database in C->dir, to read or to write. CTL_OK, or CTL_FAILED once it has been said
@@ -74,6 +75,10 @@ int ctl_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
  * six characters, or as many more as tell it from all others. "?" for a socket that is no longer
  * known. */
 void ctl_label(struct ctl *c, int64_t socket, char out[LABEL_MAX]);
+
+/* Write OUT to standard output and clear it. 0; -1: it could not be written or is not whole, and that
+ * has been said. */
+int ctl_flush(struct ctl *c, struct buf *out);
 
 /* Wake the server's processes: what was committed before is seen by them now. Without a server
  * nothing happens. */

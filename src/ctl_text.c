@@ -230,6 +230,12 @@ void text_add_tinted(struct buf *out, struct span text, enum tint tint, bool col
     buf_add_text(out, "\x1b[0m");
 }
 
+void text_need(struct buf *out, const struct buf *piece)
+{
+    if (!buf_ok(piece))
+        out->failed = true;
+}
+
 /* ---- quantities */
 
 void text_add_bytes(struct buf *out, int64_t bytes)
@@ -317,6 +323,7 @@ static size_t print_cell(const struct table *t, struct buf *out, size_t i, struc
 
     if (last && left != 0) {
         text_add_cut(&cut, text, left);
+        text_need(out, &cut);
         text = buf_span(&cut);
     }
     size_t width = text_width(text), pad = width < t->widths[i] ? t->widths[i] - width : 0;
@@ -356,6 +363,7 @@ void table_print(struct table *t, struct buf *out, bool colour, size_t width)
 
     for (size_t i = 0; i < rows * t->column_count; i++) {
         size_t w = text_width(buf_span(&t->cells[i].text));
+        text_need(out, &t->cells[i].text);
         if (w > t->widths[i % t->column_count])
             t->widths[i % t->column_count] = w;
     }

@@ -34,6 +34,9 @@ void text_add_cut(struct buf *out, struct span text, size_t width);
 /* Append TEXT between what switches TINT on and off; just TEXT when not COLOUR. */
 void text_add_tinted(struct buf *out, struct span text, enum tint tint, bool colour);
 
+/* OUT fails if PIECE has: what is made of less than all is not printed as if it were. */
+void text_need(struct buf *out, const struct buf *piece);
+
 /* Append "1.5 MB", "12 ms", "3 min" and the like. */
 void text_add_bytes(struct buf *out, int64_t bytes);
 void text_add_duration(struct buf *out, int64_t ms);

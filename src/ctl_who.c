@@ -29,7 +29,7 @@ struct listing {
 
 static void channel_json(struct listing *l, struct db_query *q)
 {
-    cJSON *object = cJSON_CreateObject();
+    cJSON *object = json_object();
 
     json_add_text(object, "channel", db_text(q, 0));
     json_add_text(object, "namespace", db_text(q, 1));
@@ -62,7 +62,7 @@ static void channel_row(struct listing *l, struct db_query *q)
 
 static void member_json(struct ctl *c, struct listing *l, struct db_query *q)
 {
-    cJSON *object = cJSON_CreateObject();
+    cJSON *object = json_object();
 
     json_add_text(object, "channel", db_text(q, 0));
     json_add_text(object, "namespace", db_text(q, 1));
@@ -117,7 +117,7 @@ static int print(struct ctl *c, struct listing *l, const char *nothing)
         table_print(&l->table, &l->json, c->colour, 0);
     if (!c->json && l->rows == 0)
         fprintf(stderr, "polluxctl: %s\n", nothing);
-    return text_flush(&l->json) == -1 ? CTL_FAILED : CTL_OK;
+    return ctl_flush(c, &l->json) == -1 ? CTL_FAILED : CTL_OK;
 }
 
 static void release(struct listing *l)

@@ -141,6 +141,7 @@ static struct {
     struct ctl ctl;
     int (*command)(struct ctl *c);
     struct ctl asked;                   /* what the command line would have said */
+    char *expected;
     int attempts;
 } tool;
 
@@ -184,6 +185,62 @@ static char *run_command(int *status, size_t *errors)
     stderr = err;
     free(complaint);
     return text;
+}
+
+/* Exit status 0 is all of the output; any other comes with a complaint. */
+static void print_without(void *arg)
+{
+    int status;
+    size_t errors;
+    char *text = run_command(&status, &errors);
+
+    (void)arg;
+    if (status == CTL_OK)
+        assert_string_equal(text, tool.expected);
+    else
+        assert_true(memory.refused != 0 && errors != 0);
+    free(text);
+    tool.attempts++;
+}
+
+static void try_command(int (*command)(struct ctl *c), struct ctl asked)
+{
+    int status;
+    size_t errors;
+
+    tool.command = command;
+    tool.asked = asked;
+    tool.asked.dir = tool.rig.set.store;
+    tool.asked.set = tool.rig.set;
+    tool.asked.now_ms = NOW_MS;
+    if (asked.until_ms == 0)
+        tool.asked.until_ms = INT64_MAX;
+    tool.expected = run_command(&status, &errors);
+    assert_int_equal(status, CTL_OK);
+    memory_each(print_without, NULL);
+    free(tool.expected);
+}
+
+static void polluxctl_prints_all_or_fails(void **state)
+{
+    (void)state;
+    fill_store(&tool.rig);
+    try_command(ctl_log, (struct ctl){ .lines = -1 });
+    try_command(ctl_log, (struct ctl){ .lines = 3, .all = true, .argument = "room" });
+    try_command(ctl_log, (struct ctl){ .lines = -1, .all = true, .json = true });
+    try_command(ctl_channels, (struct ctl){ .lines = -1 });
+    try_command(ctl_channels, (struct ctl){ .lines = -1, .json = true });
+    try_command(ctl_who, (struct ctl){ .lines = -1, .all = true });
+    try_command(ctl_who, (struct ctl){ .lines = -1, .json = true });
+    try_command(ctl_diagram, (struct ctl){ .lines = -1, .argument = "room", .all = true });
+    try_command(ctl_check, (struct ctl){ .lines = -1 });
+    char file[24];
+    snprintf(file, sizeof file, "%d", (int)rig_sql(&tool.rig, "SELECT id FROM message WHERE "
+                                                              "name = 'file'"));
+    try_command(ctl_show, (struct ctl){ .lines = -1, .argument = file });
+    try_command(ctl_show, (struct ctl){ .lines = -1, .argument = file, .json = true });
+    print_message("%d runs of a command\n", tool.attempts);
+    rig_close(&tool.rig);
 }
 
 /* What the log says, in one number for each of two ways to lose some of it. */
@@ -254,6 +311,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(settings_are_read_whole_or_refused),
         cmocka_unit_test(what_is_written_is_whole_or_failed),
+        cmocka_unit_test(polluxctl_prints_all_or_fails),
         cmocka_unit_test(polluxctl_changes_all_or_nothing),
     };
 
