@@ -3,7 +3,8 @@
  * moment is sound, and holds what had its `ok`.
  *
  * SQLite's file layer is stood in for by one that passes everything on but the call that is to
- * fail. POLLUX_TEST_COUNT=N tries up to N places of each kind of fault instead of a few. */
+ * fail. POLLUX_TEST_COUNT=N tries up to N places of each kind of fault instead of a few, and
+ * POLLUX_TEST_PART=I/N only the Ith of each N of them, for N programs side by side: tests/faults. */
 #include "rig.h"
 
 #include <fcntl.h>
@@ -427,6 +428,18 @@ static int64_t places(void)
     return value != NULL && *value != '\0' ? strtoll(value, NULL, 10) : PLACES;
 }
 
+/* Is the next place one of this program's? */
+static bool is_mine(void)
+{
+    static int64_t places_seen;
+    const char *value = getenv("POLLUX_TEST_PART");
+    int part, parts;
+
+    if (value == NULL || sscanf(value, "%d/%d", &part, &parts) != 2 || parts < 1)
+        return true;
+    return places_seen++ % parts == part % parts;
+}
+
 static int64_t total, struck;
 
 static void fail_in_turn(enum kind kind, int64_t length, const char *durability)
@@ -436,6 +449,8 @@ static void fail_in_turn(enum kind kind, int64_t length, const char *durability)
     int64_t step = calls > most ? calls / most : 1;
 
     for (int64_t nth = 1; nth <= calls; nth += step) {
+        if (!is_mine())
+            continue;
         converse(kind, nth, length, durability);
         total++;
         struck += fault.fired != 0;
