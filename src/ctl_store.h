@@ -76,8 +76,8 @@ int ctl_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
  * known. */
 void ctl_label(struct ctl *c, int64_t socket, char out[LABEL_MAX]);
 
-/* Write OUT to standard output and clear it. 0; -1: it could not be written or is not whole, and that
- * has been said. */
+/* Write OUT to standard output and clear it. 0; -1: it could not be written or is not whole, and
+ * that has been said. */
 int ctl_flush(struct ctl *c, struct buf *out);
 
 /* Wake the server's processes: what was committed before is seen by them now. Without a server

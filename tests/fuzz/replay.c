@@ -123,8 +123,10 @@ static size_t change(uint8_t *text, size_t size)
 {
     static const char *const words[] = {
         "\x1e", "{\"_placeholder\":true,\"num\":0}", "\\ud800", "\\u0000", "\"", "\\", "[", "]",
-        "{", "}", ",", ":", "1e400", "-", "12345678901234567890", "42[\"a\"", "451-[\"a\",", "bAQID",
-        "/chat,", "null", "\xc3\xa9", "\xed\xa0\x80", "\xff", "10.0.0.1", "::", "fe80::1", "sid=", "%41", "&", "https://", "\r\n", "0", "9",
+        "{", "}", ",", ":", "1e400", "-", "12345678901234567890", "42[\"a\"", "451-[\"a\",",
+        "bAQID",
+        "/chat,", "null", "\xc3\xa9", "\xed\xa0\x80", "\xff", "10.0.0.1", "::", "fe80::1", "sid=",
+        "%41", "&", "https://", "\r\n", "0", "9",
         "\n ", "\nHTTP_ORIGIN=", "\nHTTP_HOST=", "capacity = 3\n", "POLLUX_STORE=", " ; ", "no",
     };
     static const char nothing[1] = "";
@@ -148,7 +150,8 @@ static size_t change(uint8_t *text, size_t size)
         return size;
     default: {
         size_t from = any(other->size + 1);
-        return splice(text, size, at, any(left + 1), other->data + from, any(other->size - from + 1));
+        return splice(text, size, at, any(left + 1), other->data + from,
+                      any(other->size - from + 1));
     }
     }
 }

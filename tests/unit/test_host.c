@@ -1,5 +1,5 @@
-/* test_host.c - CGI's variables as a request, what lighttpd's error handler asks again, and requests
- * that do not arrive whole: the web server breaks off, or there is no memory. */
+/* test_host.c - CGI's variables as a request, what lighttpd's error handler asks again, and
+ * requests that do not arrive whole: the web server breaks off, or there is no memory. */
 #include "host_engine.h"
 
 #include <setjmp.h>

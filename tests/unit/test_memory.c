@@ -156,8 +156,8 @@ static void fill_store(struct rig *r)
     client_hear(&a);
     client_hear(&b);
     client_post(&a, "42[\"message\",{\"channel\":\"room\",\"message\":\"from 192.0.2.77\"}]");
-    client_post(&a, "452-[\"file\",{\"_placeholder\":true,\"num\":0},{\"_placeholder\":true,\"num\":1}]"
-                    "\x1e" "bAQID\x1e" "bAQ==");
+    client_post(&a, "452-[\"file\",{\"_placeholder\":true,\"num\":0},"
+                    "{\"_placeholder\":true,\"num\":1}]\x1e" "bAQID\x1e" "bAQ==");
     client_hear(&b);
     client_post(&b, "421[\"and an answer\",[1,{\"deep\":\"\\u00e9\xc3\xa9\"}]]");
     client_hear(&a);
