@@ -225,20 +225,27 @@ static void send_to_members(struct signaling *g, struct said *said, struct span 
     said->recipients = m.recipients;
 }
 
+/* Has everyone in TO but EXCEPT (a socket's id) room for SIZE more bytes? Else SAID is refused. */
+static bool have_room(struct signaling *g, struct said *said, const struct members *to,
+                      int64_t except, size_t size)
+{
+    for (size_t i = 0; i < to->count; i++) {
+        int64_t socket = to->list[i].socket;
+        if (socket == except || store_has_room(g->store, socket, size))
+            continue;
+        refuse(said, "queue_full",
+               "too much is waiting for a member of the channel; send it again later");
+        return false;
+    }
+    return true;
+}
+
 /* The same within the bounds of their queues: all of them get it, or nobody, and the sender is
  * told. */
 static void relay(struct signaling *g, struct said *said, struct span channel, struct span body)
 {
-    for (size_t i = 0; i < g->members.count; i++) {
-        const struct member *m = &g->members.list[i];
-        if (m->socket != said->sender.id
-            && !store_has_room(g->store, m->socket, body.len + said->attached.len)) {
-            refuse(said, "queue_full",
-                   "too much is waiting for a member of the channel; send it again later");
-            return;
-        }
-    }
-    send_to_members(g, said, channel, body);
+    if (have_room(g, said, &g->members, said->sender.id, body.len + said->attached.len))
+        send_to_members(g, said, channel, body);
 }
 
 /* As it is, to the other members of all of the sender's channels. */
@@ -511,6 +518,18 @@ static bool seat(struct signaling *g, const struct socket *k, int64_t channel, s
     return true;
 }
 
+/* May a newcomer be announced to CHANNEL's members? Their queues have bounds, whoever keeps coming
+ * and going. The member that would lose its seat to the newcomer has no say. */
+static bool may_announce(struct signaling *g, struct said *said, int64_t channel)
+{
+    const struct member *away = NULL;
+
+    store_members(g->store, channel, &g->seats);
+    if (g->seats.count >= (size_t)g->set->capacity)
+        away = longest_away(g);
+    return have_room(g, said, &g->seats, away != NULL ? away->socket : 0, 0);
+}
+
 /* Ask CHANNEL's members (in g->seats) to show that they are there: their polls are answered, and
  * who does not poll again is not. */
 static void roll_call(struct signaling *g, const struct socket *k, struct span channel)
@@ -571,6 +590,8 @@ static void create_or_join(struct signaling *g, struct said *said)
                "this socket is in as many channels as it may be; leave one first");
         return;
     }
+    if (!in && channel != 0 && !may_announce(g, said, channel))
+        return;
     note(g, said, name);
     if (in) {
         struct member to = recipient(g, k);
@@ -641,9 +662,10 @@ static void leave_event(struct signaling *g, struct said *said)
     part(g, &said->sender, &channel, true);
 }
 
-/* `Bye` or `bye`, to the channel named or to all: to g->members. */
-static void say_farewell(struct signaling *g, struct said *said, const char *name,
-                         bool with_channel, struct channel *channel)
+/* Make `Bye` or `bye` in g->body, and g->members those in the channel named, or in all: who is to
+ * hear it. */
+static void make_farewell(struct signaling *g, const struct said *said, const char *name,
+                          bool with_channel, struct channel *channel)
 {
     struct span argument;
     int64_t after = 0;
@@ -661,15 +683,15 @@ static void say_farewell(struct signaling *g, struct said *said, const char *nam
     if (with_channel && channel_name.len != 0)
         add_string(g, channel_name);
     buf_add_char(&g->body, ']');
-    /* whatever waits for them: it is short, and the last */
-    send_to_members(g, said, channel_name, buf_span(&g->body));
 }
 
 static void bye_for_good(struct signaling *g, struct said *said)
 {
     struct channel channel;
 
-    say_farewell(g, said, "Bye", false, &channel);
+    make_farewell(g, said, "Bye", false, &channel);
+    /* whatever waits for them: it is short, and the last */
+    send_to_members(g, said, span_of(channel.name), buf_span(&g->body));
     part_all(g, &said->sender, channel.id);
     disconnect(g, said);
 }
@@ -678,7 +700,8 @@ static void bye(struct signaling *g, struct said *said)
 {
     struct channel channel;
 
-    say_farewell(g, said, "bye", true, &channel);
+    make_farewell(g, said, "bye", true, &channel);
+    relay(g, said, span_of(channel.name), buf_span(&g->body));
 }
 
 static void ack_event(struct signaling *g, struct said *said)
