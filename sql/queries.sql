@@ -160,34 +160,40 @@ SELECT coalesce(max(id), 0) FROM notice;
 -- name: notice_news
 SELECT id, session FROM notice WHERE id > ?1 ORDER BY id LIMIT ?2;
 
--- Retention. The newest row of message, delivery and notice always stays, so that ids keep growing. A message's deliveries
--- are stored before the next message, so the oldest delivery names the oldest message that may still be needed.
+-- Retention: a walk from the oldest to the newest, a window of rows at a time, so that what must stay keeps nothing behind it.
+-- The newest row of message, delivery and notice always stays, so that ids keep growing. A message's deliveries are stored
+-- before the next message, so the deliveries of the messages between two of a window are in that window.
 
 -- The newest alone is no reason for a transaction: it always stays.
 -- name: message_oldest
 SELECT id, at_ms FROM message WHERE id < (SELECT max(id) FROM message) ORDER BY id LIMIT 1;
+-- The window of at most ?2 rows beyond id ?1: its last id, the last message or time in it, and how many rows it has.
+-- name: delivery_window
+SELECT max(id), max(message), count(*) FROM (SELECT id, message FROM delivery WHERE id > ?1 ORDER BY id LIMIT ?2);
+-- name: message_window
+SELECT max(id), max(at_ms), count(*)
+  FROM (SELECT id, at_ms FROM message WHERE id > ?1 AND id < ?3 ORDER BY id LIMIT ?2);
+-- name: socket_window
+SELECT max(id), max(opened_ms), count(*) FROM (SELECT id, opened_ms FROM socket WHERE id > ?1 ORDER BY id LIMIT ?2);
+-- What is older than ?1 in the window beyond ?2 up to ?3. A message goes when its deliveries, in (?4, ?5], have gone.
 -- name: delivery_trim
-DELETE FROM delivery WHERE id IN (
-    SELECT d.id FROM (SELECT id, message, arrived_ms FROM delivery ORDER BY id LIMIT ?2) d
-      LEFT JOIN message m ON m.id = d.message
-     WHERE d.arrived_ms IS NOT NULL AND d.id < (SELECT max(id) FROM delivery) AND coalesce(m.at_ms, 0) < ?1);
--- Those of the oldest whose deliveries are all gone. A message's deliveries are stored before the next message's, so among the
--- oldest messages only the oldest deliveries matter.
+DELETE FROM delivery
+ WHERE id > ?2 AND id <= ?3 AND arrived_ms IS NOT NULL AND id < (SELECT max(id) FROM delivery)
+   AND coalesce((SELECT m.at_ms FROM message m WHERE m.id = delivery.message), 0) < ?1;
 -- name: message_trim
-WITH old AS (SELECT message FROM delivery ORDER BY id LIMIT ?2)
-DELETE FROM message WHERE id IN (
-    SELECT m.id FROM (SELECT id, at_ms FROM message ORDER BY id LIMIT ?2) m
-     WHERE m.at_ms < ?1 AND m.id < (SELECT max(id) FROM message) AND m.id NOT IN (SELECT message FROM old)
-       AND ((SELECT count(*) FROM old) < ?2 OR m.id < (SELECT max(message) FROM old)));
+DELETE FROM message
+ WHERE id > ?2 AND id <= ?3 AND at_ms < ?1 AND id < (SELECT max(id) FROM message)
+   AND id NOT IN (SELECT message FROM delivery WHERE id > ?4 AND id <= ?5);
+-- name: socket_trim
+DELETE FROM socket WHERE id > ?2 AND id <= ?3 AND gone_ms < ?1 AND session IS NULL;
+-- The last delivery beyond ?1 up to ?2 of a message up to ?3.
+-- name: delivery_upto
+SELECT max(id) FROM delivery WHERE id > ?1 AND id <= ?2 AND message <= ?3;
 -- name: notice_old
 SELECT 1 FROM notice WHERE id < (SELECT max(id) FROM notice) AND at_ms < ?1 ORDER BY id LIMIT 1;
 -- name: notice_trim
 DELETE FROM notice WHERE id IN (SELECT id FROM notice ORDER BY id LIMIT ?2)
    AND at_ms < ?1 AND id < (SELECT max(id) FROM notice);
--- name: socket_trim
-DELETE FROM socket WHERE id IN (
-    SELECT id FROM (SELECT id, gone_ms, session FROM socket ORDER BY id LIMIT ?2)
-     WHERE gone_ms < ?1 AND session IS NULL);
 -- name: store_size
 SELECT (SELECT page_count FROM pragma_page_count()) - (SELECT freelist_count FROM pragma_freelist_count()),
        (SELECT page_size FROM pragma_page_size());

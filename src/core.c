@@ -415,6 +415,8 @@ int64_t core_deadline(const struct core *c)
         deadline = c->signaling.due_ms;
     if (c->sweep_ms < deadline)
         deadline = c->sweep_ms;
+    if (c->tidying && c->tidy_ms < deadline)
+        deadline = c->tidy_ms;
     return deadline < c->retry_ms ? c->retry_ms : deadline;
 }
 
@@ -586,8 +588,8 @@ void core_tidy(struct core *c, int64_t now)
 {
     if (now < c->tidy_ms)
         return;
-    bool more = store_tidy(c->store, now);
-    c->tidy_ms = now + (more ? SWEEP_LEAST_MS : TIDY_MS);
+    c->tidying = store_tidy(c->store, now);
+    c->tidy_ms = now + (c->tidying ? SWEEP_LEAST_MS : TIDY_MS);
 }
 
 void core_leave(struct core *c, int64_t now)

@@ -28,6 +28,7 @@ struct core {
     int64_t self;               /* this process, as sessions' holder */
     int64_t sweep_ms;           /* look for sessions that are due no later than then */
     int64_t tidy_ms;            /* look for what is too old no later than then */
+    bool tidying;               /* there is more of it: soon */
     int64_t retry_ms;           /* after a turn that failed: nothing is due before */
     struct buf out;             /* the turn's answers, one behind the other */
     struct answer *answers;

@@ -39,6 +39,7 @@ int64_t store_message(struct store *s, const struct message *m, int64_t now)
     db_put_int(q, 10, (int64_t)(m->body.len + m->attached.len));
     db_put_int(q, 11, (int64_t)m->recipients);
     store_check(s, db_run(q), "store a message");
+    s->stored++;
     return s->failed ? 0 : db_last_id(s->db);
 }
 
@@ -83,6 +84,7 @@ void store_deliver(struct store *s, int64_t seq, size_t size, const struct membe
     db_put_int(q, 3, last.nth + 1);
     db_put_int(q, 4, last.upto_bytes + (int64_t)size);
     store_check(s, db_run(q), "store a delivery");
+    s->stored++;
     store_touch(s, to->session, to->holder);
 }
 

@@ -32,6 +32,14 @@ struct entry {
     struct entry *next;                 /* all of the turn's */
 };
 
+/* How far the tidying has come: everything up to these ids was looked at. */
+struct walk {
+    bool going;                         /* else it begins anew */
+    bool log, sockets;                  /* which of the two have not come to their end */
+    int64_t delivery, message, socket;
+    int64_t removed;                    /* rows of the log */
+};
+
 struct store {
     struct db *db;
     const struct settings *set;         /* borrowed */
@@ -49,6 +57,8 @@ struct store {
 
     struct db_query *owed;              /* between store_owed() and store_owed_done() */
     struct session *owed_session;
+    struct walk walk;
+    int64_t stored;                     /* messages and deliveries since it went on */
     int64_t seen_notice;                /* store_news() looks beyond this one */
     struct buf scratch;
 };

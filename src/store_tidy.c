@@ -1,19 +1,52 @@
 /* store_tidy.c - retention: what has been kept long enough goes, a little at a time, in
- * transactions of its own between turns. Oldest first; nothing that is still owed. */
+ * transactions of its own between turns. Oldest first, and past what must stay: what is still owed,
+ * and sockets that have not gone. */
 #include "store_sqlite.h"
 
 #include "log.h"
 
 #define TIDY_ROWS 200                   /* a few milliseconds' work */
+#define TIDY_ROWS_MOST 10000
 #define NOTICE_KEEP_MS 60000
 #define DAY_MS INT64_C(86400000)
 
-static int64_t trim(struct store *s, size_t n, int64_t before)
+/* Rows in the order of their ids: the last id, the last message or time among them, how many. */
+struct window { int64_t last, newest, count; };
+
+/* The window that Q, with its parameters bound, finds. Ends Q. */
+static struct window read_window(struct store *s, struct db_query *q)
+{
+    struct window w = { 0, 0, 0 };
+
+    if (db_next(q) == DB_ROW)
+        w = (struct window){ db_int(q, 0), db_int(q, 1), db_int(q, 2) };
+    store_check(s, db_done(q), "see what is old");
+    return s->failed ? (struct window){ 0, 0, 0 } : w;
+}
+
+static struct db_query *window_query(struct store *s, size_t n, int64_t after, int64_t rows)
+{
+    struct db_query *q = db_query(s->db, n);
+
+    db_put_int(q, 1, after);
+    db_put_int(q, 2, rows);
+    return q;
+}
+
+static struct db_query *trim_query(struct store *s, size_t n, int64_t before, int64_t after,
+                                   int64_t upto)
 {
     struct db_query *q = db_query(s->db, n);
 
     db_put_int(q, 1, before);
-    db_put_int(q, 2, TIDY_ROWS);
+    db_put_int(q, 2, after);
+    db_put_int(q, 3, upto);
+    return q;
+}
+
+/* Run Q and return how many rows it removed. */
+static int64_t trim(struct store *s, struct db_query *q)
+{
     store_check(s, db_run(q), "remove old rows");
     return s->failed ? 0 : db_changes(s->db);
 }
@@ -52,30 +85,107 @@ static bool has_old(struct store *s, size_t n, int64_t before)
     return found && !s->failed;
 }
 
+/* ---- the walk */
+
+/* The last delivery in D that is of a message up to MESSAGE; the place where D began if none is. */
+static int64_t delivery_upto(struct store *s, const struct window *d, int64_t message)
+{
+    struct db_query *q = db_query(s->db, Q_delivery_upto);
+
+    db_put_int(q, 1, s->walk.delivery);
+    db_put_int(q, 2, d->last);
+    db_put_int(q, 3, message);
+    struct window found = read_window(s, q);
+    return found.last != 0 ? found.last : s->walk.delivery;
+}
+
+/* One step through deliveries and their messages, ROWS of each. Deliveries are looked at beyond
+ * walk.delivery, messages beyond walk.message, and none of the deliveries passed is of a message to
+ * come. False: the walk is at its end. */
+static bool walk_log(struct store *s, int64_t before, int64_t rows)
+{
+    struct window d =
+        read_window(s, window_query(s, Q_delivery_window, s->walk.delivery, rows));
+    /* the last message of a full window may have more deliveries behind it */
+    int64_t beyond = d.count == rows ? d.newest : INT64_MAX;
+    struct db_query *q = window_query(s, Q_message_window, s->walk.message, rows);
+    db_put_int(q, 3, beyond);
+    struct window m = read_window(s, q);
+    if (d.count < rows && m.count == 0)
+        return false;
+
+    int64_t removed =
+        trim(s, trim_query(s, Q_delivery_trim, before, s->walk.delivery, d.last));
+    q = trim_query(s, Q_message_trim, before, s->walk.message, m.last);
+    db_put_int(q, 4, s->walk.delivery);
+    db_put_int(q, 5, d.last);
+    removed += trim(s, q);
+
+    int64_t message = m.count == rows || d.count < rows ? m.last : beyond - 1;
+    int64_t delivery = delivery_upto(s, &d, message);
+    if (removed == 0 && delivery == s->walk.delivery && message == s->walk.message) {
+        message = beyond;               /* one message to very many, some of whom are owed it */
+        delivery = d.last;
+    }
+    s->walk.message = message;
+    s->walk.delivery = delivery;
+    s->walk.removed += removed;
+    return m.newest < before && !s->failed;
+}
+
+static bool walk_sockets(struct store *s, int64_t before, int64_t rows)
+{
+    struct window k = read_window(s, window_query(s, Q_socket_window, s->walk.socket, rows));
+
+    if (k.count == 0)
+        return false;
+    trim(s, trim_query(s, Q_socket_trim, before, s->walk.socket, k.last));
+    s->walk.socket = k.last;
+    return k.newest < before && !s->failed;
+}
+
+/* One step of the walk, or of a new one. False: it is at its end. */
+static bool walk(struct store *s, int64_t before)
+{
+    if (!s->walk.going)
+        s->walk = (struct walk){ .going = true, .log = true, .sockets = true };
+    /* faster than it grows, whoever floods it */
+    int64_t rows = TIDY_ROWS + 2 * s->stored;
+    s->stored = 0;
+    s->walk.log =
+        s->walk.log && walk_log(s, before, rows < TIDY_ROWS_MOST ? rows : TIDY_ROWS_MOST);
+    s->walk.sockets = s->walk.sockets && walk_sockets(s, before, TIDY_ROWS);
+    s->walk.going = s->walk.log || s->walk.sockets;
+    return s->walk.going;
+}
+
 bool store_tidy(struct store *s, int64_t now)
 {
     int64_t before = now - s->set->log_age_days * DAY_MS;
-    int64_t removed = 0;
 
     if (s->failed || s->begun)
         return false;
-    if (store_bytes(s) > s->set->log_max_bytes)
+    bool over = store_bytes(s) > s->set->log_max_bytes;
+    if (over)
         before = now;
     if (s->failed
-        || (oldest_message(s) >= before && !has_old(s, Q_notice_old, now - NOTICE_KEEP_MS)))
+        || (!s->walk.going && oldest_message(s) >= before
+            && !has_old(s, Q_notice_old, now - NOTICE_KEEP_MS)))
         goto end;
     if (!store_begin(s))
         goto end;
-    removed += trim(s, Q_delivery_trim, before);
-    removed += trim(s, Q_message_trim, before);
-    removed += trim(s, Q_socket_trim, before);
-    trim(s, Q_notice_trim, now - NOTICE_KEEP_MS);
+    /* what is being stored meanwhile is behind a walk that has ended: begin another */
+    bool more = walk(s, before) || (over && s->walk.removed != 0);
+    struct db_query *q = window_query(s, Q_notice_trim, now - NOTICE_KEEP_MS, TIDY_ROWS);
+    trim(s, q);
     if (store_commit(s) == 0)
-        return removed >= TIDY_ROWS;
+        return more;
 end:
+    s->stored = 0;
     if (s->failed) {
         log_line(LOG_WARNING, "P120", "store", NULL, "%s", store_why(s));
         store_rollback(s);
+        s->walk.going = false;
     }
     return false;
 }

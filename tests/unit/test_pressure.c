@@ -86,12 +86,138 @@ static void seat_of_one_away_is_given_whatever_waits_for_it(void **state)
     rig_close(&r);
 }
 
+/* ---- the file */
+
+static const char *const small[] = { "POLLUX_LOG_MAX_BYTES=1000000", "POLLUX_LOG_EVENTS=no",
+                                     "POLLUX_CAPACITY=1000",
+                                     "POLLUX_MAX_REQUESTS_PER_SECOND=1000000", NULL };
+
+static int64_t bytes_in_use(const struct rig *r)
+{
+    return rig_sql(r, "SELECT (page_count - freelist_count) * page_size "
+                      "FROM pragma_page_count(), pragma_freelist_count(), pragma_page_size()");
+}
+
+/* A says COUNT things of 20 KB each, and B hears them. */
+static void talk(struct client *a, struct client *b, int count)
+{
+    static char body[21000];
+
+    snprintf(body, sizeof body, "42[\"talk\",\"%020000d\"]", 0);
+    while (count-- > 0) {
+        assert_string_equal(client_post(a, body), "200 ok");
+        client_hear(b);
+    }
+}
+
+static void file_keeps_its_size_behind_what_is_owed(void **state)
+{
+    struct rig r;
+    struct client a, b, x, y;
+
+    (void)state;
+    rig_open(&r, small);
+    pair_of_which_one_is_deaf(&r, &x, &y);
+    for (int i = 0; i < 3000; i++)      /* more than are looked at in one go */
+        client_post(&x, "42[\"owed\"]");
+    int64_t waiting = owed(&y);
+    rig_wait(&r, 2000);
+    client_join(&a, &r, "other");
+    client_join(&b, &r, "other");
+    client_hear(&a);
+    talk(&a, &b, 100);
+    rig_wait(&r, 5000);
+    assert_in_range(bytes_in_use(&r), 1, 1200000);
+    assert_int_equal(owed(&y), waiting);
+    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM delivery d WHERE arrived_ms IS NULL AND "
+                                 "NOT EXISTS (SELECT 1 FROM message WHERE id = d.message)"),
+                     0);
+    rig_close(&r);
+}
+
+static void file_keeps_its_size_behind_a_message_to_very_many(void **state)
+{
+    struct rig r;
+    struct client a, b, many;
+
+    (void)state;
+    rig_open(&r, small);
+    client_join(&a, &r, "crowd");
+    for (int i = 0; i < 210; i++)       /* who polls never */
+        client_join(&many, &r, "crowd");
+    client_post(&a, "42[\"owed by all\"]");
+    rig_wait(&r, 2000);
+    rig_forget(&r);
+    a.poll = -1;
+    client_join(&a, &r, "other");
+    client_join(&b, &r, "other");
+    client_hear(&a);
+    talk(&a, &b, 100);
+    rig_wait(&r, 20000);
+    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM message WHERE name = 'talk'") < 60, 1);
+    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM message WHERE name = 'owed by all'"), 1);
+    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM delivery d WHERE arrived_ms IS NULL AND "
+                                 "NOT EXISTS (SELECT 1 FROM message WHERE id = d.message)"),
+                     0);
+    rig_close(&r);
+}
+
+static void file_keeps_its_size_however_fast_it_is_filled(void **state)
+{
+    struct rig r;
+    struct client a, b;
+    size_t len = 0, cap = 1000000;
+    char *body = malloc(cap);
+
+    (void)state;
+    assert_non_null(body);
+    for (int i = 0; i < 2000; i++)
+        len += (size_t)snprintf(body + len, cap - len, "%s42[\"talk\",\"%0400d\"]",
+                                i != 0 ? "\x1e" : "", i);
+    rig_open(&r, small);
+    client_join(&a, &r, "room");
+    client_join(&b, &r, "room");
+    client_hear(&a);
+    for (int i = 0; i < 20; i++) {
+        assert_string_equal(client_post(&a, body), "200 ok");
+        client_hear(&b);
+        rig_wait(&r, i != 0 ? 20 : 1000);
+    }
+    assert_in_range(bytes_in_use(&r), 1, 1000000 + 4 * (int64_t)len);
+    free(body);
+    rig_close(&r);
+}
+
+static void sockets_that_have_gone_go_behind_those_that_live(void **state)
+{
+    static const char *const brief[] = { "POLLUX_LOG_AGE_DAYS=0", "POLLUX_LOG_EVENTS=no",
+                                         "POLLUX_PING_INTERVAL_MS=3600000", NULL };
+    struct rig r;
+    struct client c;
+
+    (void)state;
+    rig_open(&r, brief);
+    for (int i = 0; i < 300; i++)
+        client_connect(&c, &r, "");     /* they stay */
+    for (int i = 0; i < 50; i++) {
+        client_connect(&c, &r, "");
+        client_post(&c, "41\x1e" "1");
+    }
+    rig_wait(&r, 5000);
+    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM socket"), 300);
+    rig_close(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(coming_and_going_fills_no_queue_beyond_its_bound),
         cmocka_unit_test(farewells_fill_no_queue_beyond_its_bound),
         cmocka_unit_test(seat_of_one_away_is_given_whatever_waits_for_it),
+        cmocka_unit_test(file_keeps_its_size_behind_what_is_owed),
+        cmocka_unit_test(file_keeps_its_size_behind_a_message_to_very_many),
+        cmocka_unit_test(file_keeps_its_size_however_fast_it_is_filled),
+        cmocka_unit_test(sockets_that_have_gone_go_behind_those_that_live),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
