@@ -10,6 +10,7 @@
 
 #define SWEEP_MS 1000                   /* sessions opened by other processes may be due */
 #define SWEEP_MOST 100                  /* sessions ended in one turn */
+#define DUE_MOST 200                    /* held polls looked at in one turn */
 #define SWEEP_LEAST_MS 20
 #define TIDY_MS 1000
 #define OTHERS (-1)                     /* as a holder: whatever process it concerns but this */
@@ -470,10 +471,11 @@ static void end_if_over(struct core *c, struct session *session, int64_t now)
 static void sweep_sessions(struct core *c, int64_t now)
 {
     struct session *session;
-    int64_t next_ms = INT64_MAX;
+    int64_t next_ms = INT64_MAX, begun = store_written(c->store);
     int count = 0;
 
-    while (count++ < SWEEP_MOST && (session = store_session_due(c->store, now, &next_ms)) != NULL) {
+    while (count++ < SWEEP_MOST && store_written(c->store) - begun <= SIGNALING_SLICE
+           && (session = store_session_due(c->store, now, &next_ms)) != NULL) {
         end_if_over(c, session, now);
         store_session_due_done(c->store, session);
     }
@@ -483,12 +485,12 @@ static void sweep_sessions(struct core *c, int64_t now)
 }
 
 /* Held polls that are due are looked at: most get a ping. What has nothing to hear yet is held
- * on. */
+ * on. Where very many are due at a time, the others are so in the next turn. */
 static void touch_due(struct core *c, int64_t now)
 {
     int64_t id;
 
-    while (park_due(c->park, now, &id)) {
+    for (int count = 0; count < DUE_MOST && park_due(c->park, now, &id); count++) {
         struct session *session = store_session_by_id(c->store, id);
         if (session != NULL)
             core_fill(c, session, now);

@@ -278,6 +278,11 @@ int64_t db_changes(struct db *db)
     return sqlite3_changes64(db->lite);
 }
 
+int64_t db_total_changes(struct db *db)
+{
+    return sqlite3_total_changes64(db->lite);
+}
+
 void db_refuse(struct db *db, bool refuse)
 {
     db->refusing = refuse;

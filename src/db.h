@@ -76,7 +76,10 @@ int db_run(struct db_query *q);
 /* how often statement N has run: for tests and figures */
 int64_t db_runs(struct db *db, size_t n);
 int64_t db_last_id(struct db *db);      /* rowid of the last insertion */
-int64_t db_changes(struct db *db);      /* rows that the last statement changed */
+int64_t db_changes(struct db *db);
+
+/* Rows that were changed since DB was opened, by triggers too. */
+int64_t db_total_changes(struct db *db);      /* rows that the last statement changed */
 
 /* From now on, or no longer, every query fails without being run. After some failures SQLite has
  * ended the transaction by itself, and what came next would be stored for good. */

@@ -11,6 +11,7 @@
 /* how long a session that is over waits for the poll that is told so */
 #define CLOSING_MS 30000
 #define ROLL_CALL_STEP_MS 25            /* how often an open roll call is looked at */
+#define ROLL_CALLS_MOST 100             /* in one turn */
 /* when nothing is known to be due: another process may have died */
 #define SWEEP_MS 1000
 
@@ -853,27 +854,42 @@ static bool call_roll(struct signaling *g, const struct asking *a)
     return true;
 }
 
-static bool call_rolls(struct signaling *g)
+/* Look at the roll calls, or at the next of them where there are very many. Returns when to look
+ * again. */
+static int64_t call_rolls(struct signaling *g)
 {
-    struct asking a = { .id = 0 };
-    bool open = false;
+    struct asking a = { .id = g->asked };
+    bool open = g->asked != 0;
 
-    while (store_asked(g->store, a.id, &a) && !store_failed(g->store))
+    g->asked = 0;
+    for (int count = 0; store_asked(g->store, a.id, &a) && !store_failed(g->store); count++) {
+        if (count == ROLL_CALLS_MOST) {
+            g->asked = a.id - 1;
+            return g->now;
+        }
         open = !call_roll(g, &a) || open;
-    return open;
+    }
+    return g->now + (open ? ROLL_CALL_STEP_MS : SWEEP_MS);
 }
 
-static void end_windows(struct signaling *g)
+/* Sockets whose window is over have left. Returns when to look again. */
+static int64_t end_windows(struct signaling *g)
 {
+    int64_t begun = store_written(g->store);
     struct socket k;
 
-    while (!store_failed(g->store) &&
-           store_socket_expired(g->store, g->now - g->set->recovery_window_ms, &k))
+    while (!store_failed(g->store)
+           && store_socket_expired(g->store, g->now - g->set->recovery_window_ms, &k)) {
+        if (store_written(g->store) - begun > SIGNALING_SLICE)
+            return g->now;
         signaling_left(g, &k);
+    }
+    return g->now + SWEEP_MS;
 }
 
 void signaling_time(struct signaling *g)
 {
-    end_windows(g);
-    g->due_ms = g->now + (call_rolls(g) ? ROLL_CALL_STEP_MS : SWEEP_MS);
+    int64_t windows_ms = end_windows(g), rolls_ms = call_rolls(g);
+
+    g->due_ms = windows_ms < rolls_ms ? windows_ms : rolls_ms;
 }

@@ -14,6 +14,7 @@ struct signaling {
     const struct settings *set;
     int64_t now;                        /* the turn's time */
     int64_t due_ms;                     /* call signaling_time() no later than then */
+    int64_t asked;                      /* the roll call that the last slice came to; 0: all */
     struct members members;             /* scratch: recipients of what is being said */
     struct members seats;               /* scratch: a channel's members while it is being joined */
     struct buf body;                    /* scratch: an event being made up */
@@ -38,7 +39,12 @@ void signaling_lost(struct signaling *g, struct session *session);
 /* SESSION is over: its held poll, or its next, is told so. Its sockets were taken care of. */
 void signaling_close(struct signaling *g, struct session *session);
 
-/* Whatever is due at the turn's time: windows that are over, roll calls. Sets due_ms anew. */
+/* Rows that may be written in one turn for what is due, however much that is: the rest waits for the
+ * turns that follow, and requests come in between. */
+#define SIGNALING_SLICE 1000
+
+/* Whatever is due at the turn's time: windows that are over, roll calls; a slice of it if that is
+ * much. Sets due_ms anew. */
 void signaling_time(struct signaling *g);
 
 #endif

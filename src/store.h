@@ -87,6 +87,9 @@ void store_no_memory(struct store *s);
  * turn. */
 const char *store_why(struct store *s);
 
+/* Rows written since the store was opened: how much work something was, by the difference. */
+int64_t store_written(struct store *s);
+
 /* SESSION's poll, held by HOLDER, is to be looked at: here or, by a word to it, in that process.
  * 0: nobody holds it. */
 void store_touch(struct store *s, int64_t session, int64_t holder);

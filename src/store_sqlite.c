@@ -390,6 +390,11 @@ void store_rollback(struct store *s)
     store_forget(s);
 }
 
+int64_t store_written(struct store *s)
+{
+    return db_total_changes(s->db);
+}
+
 /* ---- words between processes */
 
 void store_touch(struct store *s, int64_t session, int64_t holder)

@@ -30,6 +30,7 @@ static void pair_of_which_one_is_deaf(struct rig *r, struct client *a, struct cl
 
 /* ---- queues */
 
+static const char *const quiet[] = { "POLLUX_LOG_EVENTS=no", NULL };
 static const char *const five[] = { "POLLUX_LOG_EVENTS=no", "POLLUX_MAX_QUEUED_MESSAGES=5", NULL };
 
 static void coming_and_going_fills_no_queue_beyond_its_bound(void **state)
@@ -208,6 +209,73 @@ static void sockets_that_have_gone_go_behind_those_that_live(void **state)
     rig_close(&r);
 }
 
+/* ---- very many at a time */
+
+/* Let MS milliseconds pass. Returns the most rows that one turn of them wrote. */
+static int64_t most_written(struct rig *r, int64_t ms)
+{
+    int64_t until = r->now + ms, most = 0;
+
+    while (r->now < until) {
+        int64_t due = core_deadline(r->core), begun = store_written(r->store);
+        r->now = due < until ? (due > r->now ? due : r->now + 1) : until;
+        rig_turn(r, false);
+        if (store_written(r->store) - begun > most)
+            most = store_written(r->store) - begun;
+    }
+    return most;
+}
+
+static void hundreds_that_vanish_are_seen_off_a_few_at_a_time(void **state)
+{
+    enum { MANY = 600 };
+    struct rig r;
+    struct client c;
+    char channel[16];
+    int64_t pings, lost, left;
+
+    (void)state;
+    rig_open(&r, quiet);
+    for (int i = 0; i < MANY; i++) {
+        snprintf(channel, sizeof channel, "c%d", i / 2);
+        client_join(&c, &r, channel);
+        client_hear(&c);
+    }
+    pings = most_written(&r, 26000);    /* all are due at the same millisecond */
+    lost = most_written(&r, 30000);
+    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM socket WHERE away_ms IS NOT NULL"), MANY);
+    left = most_written(&r, 130000);
+    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM socket WHERE gone_ms IS NULL"), 0);
+    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM session"), 0);
+    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM channel"), 0);
+    assert_in_range(pings, 1, 250);
+    assert_in_range(lost, 1, 1500);
+    assert_in_range(left, 1, 1500);
+    rig_close(&r);
+}
+
+static void hundreds_that_ask_to_get_in_are_all_told(void **state)
+{
+    enum { MANY = 250 };
+    static struct client c[MANY];
+    struct rig r;
+    struct client a, b;
+
+    (void)state;
+    rig_open(&r, quiet);
+    client_join(&a, &r, "room");
+    client_join(&b, &r, "room");
+    client_hear(&a), client_hear(&b);
+    for (int i = 0; i < MANY; i++)
+        client_join(&c[i], &r, "room");
+    client_hear(&a), client_hear(&b);
+    rig_wait(&r, 500);
+    for (int i = 0; i < MANY; i++)
+        assert_said(&c[i], "42[\"full\",\"room\"]");
+    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM asking"), 0);
+    rig_close(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -218,6 +286,8 @@ int main(void)
         cmocka_unit_test(file_keeps_its_size_behind_a_message_to_very_many),
         cmocka_unit_test(file_keeps_its_size_however_fast_it_is_filled),
         cmocka_unit_test(sockets_that_have_gone_go_behind_those_that_live),
+        cmocka_unit_test(hundreds_that_vanish_are_seen_off_a_few_at_a_time),
+        cmocka_unit_test(hundreds_that_ask_to_get_in_are_all_told),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
