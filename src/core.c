@@ -9,6 +9,7 @@
 #include "log.h"
 
 #define SWEEP_MS 1000                   /* sessions opened by other processes may be due */
+#define TURN_ROWS 5000                  /* written by a turn: time to answer what it took */
 #define SWEEP_MOST 100                  /* sessions ended in one turn */
 #define DUE_MOST 200                    /* held polls looked at in one turn */
 #define SWEEP_LEAST_MS 20
@@ -408,6 +409,11 @@ void core_take(struct core *c, struct host *h, const struct request *rq, int64_t
 
 /* ---- the turn's other steps */
 
+bool core_busy(struct core *c)
+{
+    return store_written(c->store) - c->written >= TURN_ROWS;
+}
+
 int64_t core_deadline(const struct core *c)
 {
     int64_t deadline = park_deadline(c->park);
@@ -535,6 +541,7 @@ static void forget_turn(struct core *c)
     buf_clear(&c->out);
     buf_clear(&c->payload);
     c->answer_count = c->fresh_count = 0;
+    c->written = store_written(c->store);
     c->no_memory = false;
 }
 
@@ -592,6 +599,7 @@ void core_tidy(struct core *c, int64_t now)
         return;
     c->tidying = store_tidy(c->store, now);
     c->tidy_ms = now + (c->tidying ? SWEEP_LEAST_MS : TIDY_MS);
+    c->written = store_written(c->store);
 }
 
 void core_leave(struct core *c, int64_t now)

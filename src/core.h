@@ -24,6 +24,9 @@ int64_t core_deadline(const struct core *c);
  * hear, held in HOST's care. */
 void core_take(struct core *c, struct host *h, const struct request *rq, int64_t now);
 
+/* Has the turn enough to do, so that further requests are left to the next? */
+bool core_busy(struct core *c);
+
 /* The client of a held poll has gone. */
 void core_gone(struct core *c, int64_t session, int64_t now);
 

@@ -5,12 +5,17 @@
 #include "json.h"
 #include "log.h"
 
+/* Sockets that a session may have, those that have gone and are still owed something included, and
+ * CONNECTs in one POST. A client connects once to each namespace that it uses. */
+#define SOCKETS_MOST 100
+
 /* A POST on its way through. */
 struct post {
     struct call *call;
     struct session *session;
     const char *wrong;          /* what the client did wrong: the session is closed */
     bool over;                  /* the client closed the session */
+    size_t connects;            /* CONNECTs so far */
 };
 
 /* ---- connecting */
@@ -101,6 +106,10 @@ static void connect_packet(struct post *p, const struct sio_packet *packet)
 
     if (store_socket(p->session, packet->nsp) != NULL) {
         p->wrong = "a second CONNECT to the same namespace";
+        return;
+    }
+    if (++p->connects > SOCKETS_MOST || p->session->socket_count >= SOCKETS_MOST) {
+        p->wrong = "too many CONNECTs at a time";
         return;
     }
     if (!namespace_exists(c->set, packet->nsp)) {
@@ -333,6 +342,7 @@ void core_post(struct call *call, struct session *session)
     enum eio_status status = EIO_END;
     bool first = true;
 
+    call->c->signaling.work = 0;
     if (session->closing) {
         core_answer_error(call, 400, EIO_SID_UNKNOWN, "Session ID unknown");
         return;

@@ -36,6 +36,7 @@ struct core {
     struct held *fresh;         /* polls held since the turn began */
     size_t fresh_count, fresh_cap;
     struct buf payload;         /* scratch: the packets of one answer */
+    int64_t written;            /* store_written() as it was when the turn began */
     bool failing;               /* the last turn failed: say so once */
     bool leaving;               /* hold no polls any more */
     bool no_memory;             /* for an answer: the turn fails */

@@ -25,7 +25,7 @@ static size_t turn(struct host *h, struct core *c, struct bell *b, int64_t now, 
 
     while (host_gone(h, &gone))
         core_gone(c, gone, now);
-    for (; host_next(h, &rq); count++)
+    for (; !core_busy(c) && host_next(h, &rq); count++)
         core_take(c, h, &rq, now);      /* parse, session, rules, store; polls are held */
     if (rang)
         core_news(c);                   /* what other processes stored */

@@ -12,6 +12,8 @@
 #define CLOSING_MS 30000
 #define ROLL_CALL_STEP_MS 25            /* how often an open roll call is looked at */
 #define ROLL_CALLS_MOST 100             /* in one turn */
+/* deliveries, and names looked up, for one request: some tenths of a second that all others wait */
+#define WORK_MOST 20000
 /* when nothing is known to be due: another process may have died */
 #define SWEEP_MS 1000
 
@@ -52,6 +54,7 @@ static int64_t deliver(struct signaling *g, struct message *message, const struc
         store_no_memory(g->store);
         buf_clear(&g->body);            /* the next turn's */
     }
+    g->work += to->count;
     message->recipients = 0;
     for (size_t i = 0; i < to->count; i++)
         message->recipients += to->list[i].socket != except;
@@ -118,6 +121,15 @@ static void refuse(struct said *said, const char *code, const char *why)
 {
     said->error = code;
     said->why = why;
+}
+
+/* May the request at hand go on to ask for work? Else SAID is refused. */
+static bool within_work(const struct signaling *g, struct said *said)
+{
+    if (g->work < WORK_MOST)
+        return true;
+    refuse(said, "too_much", "this request has asked for enough; send the rest in another");
+    return false;
 }
 
 /* The event's first argument; false: it has none. */
@@ -269,6 +281,7 @@ static int64_t own_channel(struct signaling *g, const struct said *said, struct 
 
     if (len <= 0)
         return 0;
+    g->work++;
     out->id =
         store_channel(g->store, span_of(said->sender.nsp), (struct span){ out->name, (size_t)len });
     return out->id != 0 && store_is_member(g->store, out->id, said->sender.id) ? out->id : 0;
@@ -289,8 +302,10 @@ static bool names_peer(struct signaling *g, const struct said *said, struct span
     char id[ID_LEN + 1];
     struct socket k;
 
-    if (json_type(name) != JSON_STRING || json_string_decode(name, id, sizeof id) != ID_LEN ||
-        !store_socket_by_public(g->store, span_of(id), &k) || k.id == said->sender.id)
+    if (json_type(name) != JSON_STRING || json_string_decode(name, id, sizeof id) != ID_LEN)
+        return false;
+    g->work++;
+    if (!store_socket_by_public(g->store, span_of(id), &k) || k.id == said->sender.id)
         return false;
     *to = (struct member){ .socket = 0 };
     store_peers(g->store, said->sender.id, &g->members);
@@ -380,7 +395,7 @@ static bool relayed_to_channel(struct signaling *g, struct said *said)
 /* Any name that no other rule is for. */
 static void any_event(struct signaling *g, struct said *said)
 {
-    if (!relayed_to_peer(g, said) && !relayed_to_channel(g, said))
+    if (within_work(g, said) && !relayed_to_peer(g, said) && !relayed_to_channel(g, said))
         relay_to_all(g, said);
 }
 
@@ -391,6 +406,8 @@ static void message(struct signaling *g, struct said *said, const char *what)
     struct span argument, name, payload;
     struct channel channel;
 
+    if (!within_work(g, said))
+        return;
     if (!first_argument(said, &argument) || json_type(argument) != JSON_OBJECT ||
         !json_member(argument, "channel", &name) || !json_member(argument, "message", &payload)) {
         relay_to_all(g, said);
@@ -581,7 +598,7 @@ static void create_or_join(struct signaling *g, struct said *said)
     char text[CHANNEL_MAX + 1];
     const struct socket *k = &said->sender;
 
-    if (!channel_argument(g, said, text, sizeof text))
+    if (!within_work(g, said) || !channel_argument(g, said, text, sizeof text))
         return;
     struct span name = span_of(text);
     int64_t channel = store_channel(g->store, span_of(k->nsp), name);
@@ -701,6 +718,8 @@ static void bye(struct signaling *g, struct said *said)
 {
     struct channel channel;
 
+    if (!within_work(g, said))
+        return;
     make_farewell(g, said, "bye", true, &channel);
     relay(g, said, span_of(channel.name), buf_span(&g->body));
 }

@@ -172,7 +172,7 @@ class Engine extends Emitter {
     for (const piece of this._queue) {
       piece.text = await piece.text;
       size += new Blob([piece.text]).size + 1;
-      if (batch[0] && size > this._hello.maxPayload) break;
+      if (batch[0] && (size > this._hello.maxPayload || batch[999])) break;
       batch.push(piece);
     }
     return this._queue.splice(0, batch.length).length;

@@ -209,6 +209,102 @@ static void sockets_that_have_gone_go_behind_those_that_live(void **state)
     rig_close(&r);
 }
 
+/* ---- one request */
+
+/* COUNT times PACKET, joined, to be freed. What stands for %d in it counts up. */
+static char *times(int count, const char *packet)
+{
+    size_t len = 0, cap = (size_t)count * (strlen(packet) + 16);
+    char *body = malloc(cap);
+
+    assert_non_null(body);
+    for (int i = 0; i < count; i++) {
+        if (i != 0)
+            body[len++] = '\x1e';
+        for (const char *p = packet; *p != '\0'; p++)
+            if (*p == '%')
+                len += (size_t)snprintf(body + len, cap - len, "%d", i);
+            else
+                body[len++] = *p;
+    }
+    body[len] = '\0';
+    return body;
+}
+
+#define assert_refused(client, count, packet, answer)                                              \
+    do {                                                                                           \
+        char *body_ = times(count, packet);                                                        \
+        assert_starts(client_post(client, body_), answer);                                         \
+        free(body_);                                                                               \
+    } while (0)
+
+static void connects_at_a_time_have_a_bound(void **state)
+{
+    static const char too_many[] = "400 {\"code\":3,\"message\":\"Bad request: too many CONNECTs";
+    struct rig r;
+    struct client a;
+
+    (void)state;
+    rig_open(&r, quiet);
+    client_open(&a, &r);
+    assert_refused(&a, 100, "40/none%,", "200 ok");
+    assert_refused(&a, 1, "40/more%,", too_many);
+    client_open(&a, &r);
+    assert_refused(&a, 101, "40/none%,", too_many);
+    client_open(&a, &r);
+    assert_refused(&a, 101, "40\x1e" "41", too_many);
+    client_open(&a, &r);                /* what was heard makes room */
+    assert_refused(&a, 100, "40/none%,", "200 ok");
+    client_hear(&a);
+    assert_refused(&a, 100, "40/none%,", "200 ok");
+    rig_close(&r);
+}
+
+static void one_request_asks_for_so_much_and_no_more(void **state)
+{
+    static const char *const crowd[] = { "POLLUX_LOG_EVENTS=no", "POLLUX_CAPACITY=1000", NULL };
+    struct rig r;
+    struct client a, many;
+
+    (void)state;
+    rig_open(&r, crowd);
+    client_join(&a, &r, "room");
+    for (int i = 0; i < 50; i++)
+        client_join(&many, &r, "room");
+    client_hear(&a);
+    assert_refused(&a, 2000, "42[\"x\"]", "200 ok");
+    assert_in_range(rig_sql(&r, "SELECT count(*) FROM message WHERE name = 'x'"), 380, 420);
+    assert_non_null(strstr(client_hear(&a), "\"code\":\"too_much\""));
+    client_post(&a, "42[\"y\"]");
+    assert_int_equal(rig_sql(&r, "SELECT recipients FROM message WHERE name = 'y'"), 50);
+    rig_close(&r);
+}
+
+static void names_looked_up_have_a_bound(void **state)
+{
+    enum { MANY = 30000 };
+    static char body[MANY * 6 + 64];
+    struct rig r;
+    struct client a, b;
+    size_t len = 0;
+
+    (void)state;
+    rig_open(&r, quiet);
+    client_join(&a, &r, "room");
+    client_join(&b, &r, "room");
+    client_hear(&a), client_hear(&b);
+    len += (size_t)sprintf(body, "42[\"x\"");
+    for (int i = 0; i < MANY; i++)
+        len += (size_t)sprintf(body + len, ",\"no\"");
+    sprintf(body + len, "]\x1e" "42[\"late\"]\x1e" "42[\"leave\",\"room\"]");
+    assert_string_equal(client_post(&a, body), "200 ok");
+    assert_int_equal(rig_sql(&r, "SELECT recipients FROM message WHERE name = 'x'"), 1);
+    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM message WHERE name = 'late'"), 0);
+    assert_non_null(strstr(client_hear(&a), "\"code\":\"too_much\""));
+    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM member"), 1);    /* leaving passes */
+    rig_close(&r);
+}
+
 /* ---- very many at a time */
 
 /* Let MS milliseconds pass. Returns the most rows that one turn of them wrote. */
@@ -286,6 +382,9 @@ int main(void)
         cmocka_unit_test(file_keeps_its_size_behind_a_message_to_very_many),
         cmocka_unit_test(file_keeps_its_size_however_fast_it_is_filled),
         cmocka_unit_test(sockets_that_have_gone_go_behind_those_that_live),
+        cmocka_unit_test(connects_at_a_time_have_a_bound),
+        cmocka_unit_test(one_request_asks_for_so_much_and_no_more),
+        cmocka_unit_test(names_looked_up_have_a_bound),
         cmocka_unit_test(hundreds_that_vanish_are_seen_off_a_few_at_a_time),
         cmocka_unit_test(hundreds_that_ask_to_get_in_are_all_told),
     };
