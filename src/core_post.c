@@ -239,8 +239,12 @@ static void binary_packet(struct post *p, struct span base64)
 
 /* ---- Engine.IO packets */
 
+/* An answer to a ping that was put into a poll's answer. One that nobody asked for shows nothing: who
+ * never polls would live on it for ever, and what waits for it with it. */
 static void pong_packet(struct post *p)
 {
+    if (!p->session->pinged)
+        return;
     p->session->ping_ms = p->call->now + p->call->c->set->ping_interval_ms;
     p->session->pinged = false;
     p->session->changed = true;

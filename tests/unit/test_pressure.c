@@ -87,6 +87,30 @@ static void seat_of_one_away_is_given_whatever_waits_for_it(void **state)
     rig_close(&r);
 }
 
+static void who_never_polls_is_lost_whatever_it_posts(void **state)
+{
+    struct rig r;
+    struct client a, b;
+
+    (void)state;
+    rig_open(&r, quiet);
+    client_join(&a, &r, "room");
+    client_join(&b, &r, "room");
+    b.poll = -1;                        /* a poll was answered, and none follows */
+    for (int i = 0; i < 4; i++) {
+        client_hear(&a);
+        rig_wait(&r, 12000);
+        if (i < 3)
+            assert_string_equal(client_post(&b, "3"), "200 ok");
+    }
+    assert_starts(client_post(&b, "3"), "400 {\"code\":1");
+    client_hear(&a);
+    rig_wait(&r, 20000);
+    client_hear(&a);
+    assert_starts(client_post(&a, "3"), "200 ok");      /* who polls lives on */
+    rig_close(&r);
+}
+
 /* ---- the file */
 
 static const char *const small[] = { "POLLUX_LOG_MAX_BYTES=1000000", "POLLUX_LOG_EVENTS=no",
@@ -378,6 +402,7 @@ int main(void)
         cmocka_unit_test(coming_and_going_fills_no_queue_beyond_its_bound),
         cmocka_unit_test(farewells_fill_no_queue_beyond_its_bound),
         cmocka_unit_test(seat_of_one_away_is_given_whatever_waits_for_it),
+        cmocka_unit_test(who_never_polls_is_lost_whatever_it_posts),
         cmocka_unit_test(file_keeps_its_size_behind_what_is_owed),
         cmocka_unit_test(file_keeps_its_size_behind_a_message_to_very_many),
         cmocka_unit_test(file_keeps_its_size_however_fast_it_is_filled),
