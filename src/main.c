@@ -62,6 +62,16 @@ static const char usage[] =
 
 /* ---- options */
 
+/* Web servers hand the words of a query without `=` to a CGI program as its arguments (RFC 3875, 4.4):
+ * what a visitor wrote is no option. */
+static bool arguments_are_a_visitors(void)
+{
+    const char *query = getenv("QUERY_STRING");
+
+    return getenv("REQUEST_METHOD") != NULL && query != NULL && query[0] != '\0'
+           && strchr(query, '=') == NULL;
+}
+
 static void read_options(int argc, char **argv, struct options *o)
 {
     enum { CHECK = 256, PRINT };
@@ -77,6 +87,8 @@ static void read_options(int argc, char **argv, struct options *o)
     int c;
 
     *o = (struct options){ .config = getenv("POLLUX_CONFIG") };
+    if (arguments_are_a_visitors())
+        return;
     while ((c = getopt_long(argc, argv, "c:s:Vh", known, NULL)) != -1)
         switch (c) {
         case 'c': o->config = optarg; break;

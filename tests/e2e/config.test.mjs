@@ -66,6 +66,20 @@ describe('command line', () => {
 
     it('unknown_options_are_refused', () => refused(['--frobnicate'], {}, '--frobnicate', '--help'));
     it('options_without_their_argument_are_refused', () => refused(['--config'], {}, '--config'));
+    it('what_a_visitor_asks_for_is_no_option', async () => {
+        // Web servers split a query without "=" into a CGI program's arguments.
+        for (const query of ['--print-config', '-V', `--socket+${join(dir, 'evil')}`, `-c+${join(dir, 'nowhere')}`, '--frobnicate']) {
+            const env = {
+                GATEWAY_INTERFACE: 'CGI/1.1', REQUEST_METHOD: 'GET', REQUEST_URI: `/socket.io/?${query}`, QUERY_STRING: query,
+                POLLUX_STORE: join(dir, 'visited'),
+            };
+            const { code, out } = await run(query.split('+'), env);
+            assert.equal(code, 0, query);
+            assert.match(out, /^Status: 400 [^]*\r\n\r\n\{"code":0,"message":"Transport unknown"\}$/, query);
+        }
+        assert.ok(!existsSync(join(dir, 'evil')));
+    });
+
     it('started_by_hand_it_says_how_to_start_it', () => refused([], { POLLUX_STORE: join(dir, 'hand') }, '--socket'));
 });
 
