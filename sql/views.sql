@@ -42,7 +42,8 @@ SELECT h.seq                                        AS seq,
             WHEN h.nth IS NOT NULL THEN 'waiting'
             ELSE '' END                             AS heard,
        CASE WHEN h.arrived_ms > 0 THEN h.arrived_ms - h.at_ms END AS took_ms,
-       h.channel                                    AS channel
+       CASE WHEN h.channel GLOB '*[' || char(1) || '-' || char(31) || char(127) || '-' || char(159) || ']*'
+            THEN '(control characters)' ELSE h.channel END AS channel
   FROM heard_by h
   LEFT JOIN socket s ON s.id = h.sender
   LEFT JOIN socket r ON r.id = h.recipient
@@ -52,7 +53,8 @@ SELECT h.seq                                        AS seq,
 -- Who is where.
 DROP VIEW IF EXISTS who;
 CREATE VIEW who AS
-SELECT c.name                                       AS channel,
+SELECT CASE WHEN c.name GLOB '*[' || char(1) || '-' || char(31) || char(127) || '-' || char(159) || ']*'
+            THEN '(control characters)' ELSE c.name END AS channel,
        substr(s.public, 1, 6)                       AS member,
        m.role                                       AS role,
        strftime('%Y-%m-%d %H:%M:%S', m.joined_ms / 1000, 'unixepoch', 'localtime') AS joined,
