@@ -71,27 +71,34 @@ static bool add_answer(struct core *c, const struct held *h, bool parked, size_t
     return true;
 }
 
+/* Tell the browser that pages of ORIGIN, if not empty, may read A. */
+static void allow_origin(const struct core *c, struct http_answer *a, struct span origin)
+{
+    a->origin = origin;
+    a->anyone = origin.len != 0 && !http_origin_named(origin, c->set->allowed_origins);
+}
+
 /* MESSAGE is ours and needs no escaping. */
-static void write_error(struct buf *out, int status, enum eio_error code, const char *message,
+static void write_error(struct core *c, int status, enum eio_error code, const char *message,
                         struct span origin)
 {
     char body[320];
     int len = snprintf(body, sizeof body, "{\"code\":%d,\"message\":\"%s\"}", (int)code, message);
     struct http_answer a = { .status = status,
                              .type = "application/json",
-                             .origin = origin,
                              .body = { body,
                                        len < (int)sizeof body ? (size_t)len : sizeof body - 1 },
                              .retry_after_s = status == 503 || status == 429 };
 
-    http_write(out, &a);
+    allow_origin(c, &a, origin);
+    http_write(&c->out, &a);
 }
 
 /* Answer at once that nothing was stored, in a turn that fails. */
 static void answer_unavailable(struct core *c, struct host *h, struct conn conn, bool parked)
 {
     buf_clear(&c->out);
-    write_error(&c->out, 503, EIO_FORBIDDEN, UNAVAILABLE, (struct span){ NULL, 0 });
+    write_error(c, 503, EIO_FORBIDDEN, UNAVAILABLE, (struct span){ NULL, 0 });
     host_answer(h, conn, parked, buf_ok(&c->out) ? buf_span(&c->out) : SPAN(NO_MEMORY));
 }
 
@@ -102,7 +109,7 @@ static void answer_call(struct call *call, struct http_answer *a)
     size_t at = c->out.len;
 
     if (call->cross_origin)
-        a->origin = call->rq->origin;
+        allow_origin(c, a, call->rq->origin);
     http_write(&c->out, a);
     if (!add_answer(c, &h, false, at))
         answer_unavailable(c, call->h, h.conn, false);
@@ -130,7 +137,7 @@ void core_answer_error(struct call *call, int status, enum eio_error code, const
     struct held h = { .conn = call->rq->conn };
     size_t at = c->out.len;
 
-    write_error(&c->out, status, code, message,
+    write_error(c, status, code, message,
                 call->cross_origin ? call->rq->origin : (struct span){ NULL, 0 });
     if (!add_answer(c, &h, false, at))
         answer_unavailable(c, call->h, h.conn, false);
@@ -147,9 +154,9 @@ void core_answer_held(struct core *c, int64_t session, const char *origin, struc
             store_touch(c->store, session, OTHERS);
         struct http_answer a = { .status = 200,
                                  .type = "text/plain; charset=UTF-8",
-                                 .body = payload,
-                                 .origin = span_of(origin) };
+                                 .body = payload };
         size_t at = c->out.len;
+        allow_origin(c, &a, span_of(origin));
         http_write(&c->out, &a);
         if (!add_answer(c, &h, true, at)) {
             park_add(c->park, &h);      /* it has just made room */
@@ -223,13 +230,22 @@ static bool well_formed(struct call *call, const char *transport, bool known)
     return false;
 }
 
+/* Without an Origin header it asks as an image or a script of a page would, or as a link that is
+ * followed: browsers that say where the page is from are believed. */
+static bool from_elsewhere(const struct request *rq)
+{
+    return span_is(rq->fetch_site, "cross-site") || span_is(rq->fetch_site, "same-site");
+}
+
 /* May the page that asks talk to us? Pages of the same site may, and programs that are no pages. */
 static bool origin_allowed(struct call *call)
 {
     const struct request *rq = call->rq;
 
-    if (rq->origin.len == 0
-        || http_same_origin(rq->origin, rq->host, span_starts(rq->origin, "https:")))
+    if (rq->origin.len == 0)
+        return !from_elsewhere(rq)
+               || http_origin_allowed(SPAN("*"), call->c->set->allowed_origins);
+    if (http_same_origin(rq->origin, rq->host, span_starts(rq->origin, "https:")))
         /* the scheme is taken as given: TLS may end at a proxy before the web server */
         return true;
     call->cross_origin = http_origin_allowed(rq->origin, call->c->set->allowed_origins);

@@ -105,6 +105,7 @@ void host_read_variables(struct request *rq, const char *(*get)(void *arg, const
     rq->content_type = span_of(get(arg, "CONTENT_TYPE"));
     rq->origin = span_of(get(arg, "HTTP_ORIGIN"));
     rq->host = span_of(get(arg, "HTTP_HOST"));
+    rq->fetch_site = span_of(get(arg, "HTTP_SEC_FETCH_SITE"));
     rq->https = https != NULL && strcmp(https, "on") == 0;
     rq->address = span_of(get(arg, "REMOTE_ADDR"));
     rq->cors_headers = span_of(get(arg, "HTTP_ACCESS_CONTROL_REQUEST_HEADERS"));

@@ -29,6 +29,7 @@ struct request {
     struct span content_type;
     struct span origin;         /* the Origin header; empty: none */
     struct span host;           /* the Host header */
+    struct span fetch_site;     /* Sec-Fetch-Site: what the browser says of the page that asks */
     bool https;
     struct span address;        /* the client's network address */
     struct span cors_headers;   /* Access-Control-Request-Headers */

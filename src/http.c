@@ -192,16 +192,26 @@ static bool entry_fits(struct span origin, struct span entry)
     return equals_nocase(origin, entry);
 }
 
-bool http_origin_allowed(struct span origin, const char *allowed)
+static bool origin_in_list(struct span origin, const char *allowed, bool star_counts)
 {
     struct span list = span_of(allowed);
 
     while (origin.len != 0 && list.len != 0) {
         struct span entry = take_until(&list, " ,\t\r\n");
-        if (entry_fits(origin, entry))
+        if ((star_counts || !span_is(entry, "*")) && entry_fits(origin, entry))
             return true;
     }
     return false;
+}
+
+bool http_origin_allowed(struct span origin, const char *allowed)
+{
+    return origin_in_list(origin, allowed, true);
+}
+
+bool http_origin_named(struct span origin, const char *allowed)
+{
+    return origin_in_list(origin, allowed, false);
 }
 
 /* ---- answers */
@@ -255,7 +265,9 @@ static void add_cors(struct buf *out, const struct http_answer *a)
     if (!made_of(a->origin, "+-.:/[]_"))
         return;
     add_header(out, SPAN("Access-Control-Allow-Origin: "), a->origin);
-    buf_add_span(out, SPAN("Access-Control-Allow-Credentials: true\r\nVary: Origin\r\n"));
+    if (!a->anyone)
+        buf_add_span(out, SPAN("Access-Control-Allow-Credentials: true\r\n"));
+    buf_add_span(out, SPAN("Vary: Origin\r\n"));
     if (!a->preflight)
         return;
     buf_add_span(out, SPAN("Access-Control-Allow-Methods: GET, POST\r\n"

@@ -27,12 +27,16 @@ bool http_same_origin(struct span origin, struct span host, bool https);
  * never allowed. */
 bool http_origin_allowed(struct span origin, const char *allowed);
 
+/* The same, but `*` does not count: is ORIGIN meant by more than "any"? */
+bool http_origin_named(struct span origin, const char *allowed);
+
 /* The pieces of an answer. Spans are borrowed. */
 struct http_answer {
     int status;                         /* 200, 400... */
     const char *type;                   /* Content-Type; NULL: none (then BODY must be empty) */
     struct span body;
-    struct span origin;                 /* non-empty: allow this origin, with credentials (CORS) */
+    struct span origin;                 /* non-empty: allow this origin (CORS), with credentials... */
+    bool anyone;                        /* ...but not as one of any: not with cookies of ours */
     struct span request_headers;        /* OPTIONS: what was asked for, echoed when harmless */
     bool preflight;                     /* OPTIONS: name the allowed methods and headers */
     int retry_after_s;                  /* more than 0: Retry-After */

@@ -305,6 +305,27 @@ static void preflight_without_headers_allows_methods_alone(void **state)
         "\r\n");
 }
 
+static void any_origin_is_allowed_without_credentials(void **state)
+{
+    (void)state;
+    assert_true(http_origin_named(SPAN("https://a.example"), "* https://a.example"));
+    assert_true(http_origin_named(SPAN("https://b.a.example"), "*,https://*.a.example"));
+    assert_false(http_origin_named(SPAN("https://a.example"), "*"));
+    assert_false(http_origin_named(SPAN("https://b.example"), "* https://a.example"));
+    assert_written(&(struct http_answer){ .status = 400,
+                                          .type = "text/plain",
+                                          .origin = SPAN("https://b.example"),
+                                          .anyone = true },
+                   "Status: 400 Bad Request\r\n"
+                   "X-Content-Type-Options: nosniff\r\n"
+                   "Content-Type: text/plain\r\n"
+                   "Content-Length: 0\r\n"
+                   "Cache-Control: no-store\r\n"
+                   "Access-Control-Allow-Origin: https://b.example\r\n"
+                   "Vary: Origin\r\n"
+                   "\r\n");
+}
+
 static void extra_lines_come_as_they_are(void **state)
 {
     (void)state;
@@ -382,6 +403,7 @@ int main(void)
         cmocka_unit_test(preflight_echoes_the_requested_headers),
         cmocka_unit_test(preflight_from_elsewhere_allows_nothing),
         cmocka_unit_test(preflight_without_headers_allows_methods_alone),
+        cmocka_unit_test(any_origin_is_allowed_without_credentials),
         cmocka_unit_test(extra_lines_come_as_they_are),
         cmocka_unit_test(headers_cannot_be_injected),
         cmocka_unit_test(bodies_are_bytes),
