@@ -174,6 +174,13 @@ static void acknowledge(struct signaling *g, const struct said *said)
 /* Without one, a refusal comes as an event. */
 static void complain(struct signaling *g, const struct said *said)
 {
+/* May TEXT, a JSON string of the sender's, stand in what it is told? A refusal is short, whatever
+ * was refused: it is owed to the sender like anything else. */
+static bool short_enough(struct span text)
+{
+    return text.len <= 6 * CHANNEL_MAX; /* every byte of a name escaped */
+}
+
     struct member to = member_of(said->session, &said->sender);
     struct members one = only(&to);
     struct span channel;
@@ -184,9 +191,11 @@ static void complain(struct signaling *g, const struct said *said)
     begin_event(g, "error");
     buf_add_text(&g->body, ",{");
     add_error(g, said);
-    buf_add_text(&g->body, ",\"event\":");
-    buf_add_span(&g->body, said->name);
-    if (channel.len != 0 && json_type(channel) == JSON_STRING) {
+    if (short_enough(said->name)) {
+        buf_add_text(&g->body, ",\"event\":");
+        buf_add_span(&g->body, said->name);
+    }
+    if (channel.len != 0 && json_type(channel) == JSON_STRING && short_enough(channel)) {
         buf_add_text(&g->body, ",\"channel\":");
         buf_add_span(&g->body, channel);
     }
@@ -225,6 +234,8 @@ static struct span plain_name(struct span name, char *out, size_t cap)
     return len >= 0 ? (struct span){ out, (size_t)len } : name;
 }
 
+    if (!short_enough(name))
+        return SPAN("(a long name)");
 /* Store the event with BODY for g->members but the sender. */
 static void send_to_members(struct signaling *g, struct said *said, struct span channel,
                             struct span body)

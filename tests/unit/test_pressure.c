@@ -111,6 +111,25 @@ static void who_never_polls_is_lost_whatever_it_posts(void **state)
     rig_close(&r);
 }
 
+static void refusals_are_short_whatever_was_refused(void **state)
+{
+    static char body[60000];
+    struct rig r;
+    struct client a, b;
+
+    (void)state;
+    rig_open(&r, five);
+    pair_of_which_one_is_deaf(&r, &a, &b);
+    while (owed(&b) < 5)
+        client_post(&a, "42[\"x\"]");
+    snprintf(body, sizeof body, "42[\"%020000d\",\"%020000d\"]", 0, 0);
+    client_post(&a, body);
+    assert_non_null(strstr(client_hear(&a), "\"code\":\"queue_full\""));
+    assert_in_range(strlen(a.heard), 1, 300);
+    assert_in_range(rig_sql(&r, "SELECT max(length(name)) FROM message"), 1, 300);
+    rig_close(&r);
+}
+
 /* ---- the file */
 
 static const char *const small[] = { "POLLUX_LOG_MAX_BYTES=1000000", "POLLUX_LOG_EVENTS=no",
@@ -416,3 +435,4 @@ int main(void)
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
+        cmocka_unit_test(refusals_are_short_whatever_was_refused),
