@@ -239,8 +239,8 @@ static void binary_packet(struct post *p, struct span base64)
 
 /* ---- Engine.IO packets */
 
-/* An answer to a ping that was put into a poll's answer. One that nobody asked for shows nothing: who
- * never polls would live on it for ever, and what waits for it with it. */
+/* An answer to a ping that was put into a poll's answer. One that nobody asked for shows nothing:
+ * who never polls would live on it for ever, and what waits for it with it. */
 static void pong_packet(struct post *p)
 {
     if (!p->session->pinged)
@@ -368,6 +368,8 @@ void core_post(struct call *call, struct session *session)
         apply(&p, &packet);
     if (p.wrong == NULL && status != EIO_OK && status != EIO_END)
         p.wrong = eio_strerror(status);
+    if (p.wrong == NULL && session->partial.len != 0 && store_is_full(call->c->store))
+        p.wrong = "at present the server has no room for half a binary event";
     if (p.wrong != NULL) {
         reject(&p);
         return;

@@ -35,8 +35,8 @@ struct http_answer {
     int status;                         /* 200, 400... */
     const char *type;                   /* Content-Type; NULL: none (then BODY must be empty) */
     struct span body;
-    struct span origin;                 /* non-empty: allow this origin (CORS), with credentials... */
-    bool anyone;                        /* ...but not as one of any: not with cookies of ours */
+    struct span origin;                 /* non-empty: allow it (CORS), with credentials... */
+    bool anyone;                        /* ...but not if it is one of any */
     struct span request_headers;        /* OPTIONS: what was asked for, echoed when harmless */
     bool preflight;                     /* OPTIONS: name the allowed methods and headers */
     int retry_after_s;                  /* more than 0: Retry-After */

@@ -62,8 +62,8 @@ static const char usage[] =
 
 /* ---- options */
 
-/* Web servers hand the words of a query without `=` to a CGI program as its arguments (RFC 3875, 4.4):
- * what a visitor wrote is no option. */
+/* Web servers hand the words of a query without `=` to a CGI program as its arguments (RFC 3875,
+ * 4.4): what a visitor wrote is no option. */
 static bool arguments_are_a_visitors(void)
 {
     const char *query = getenv("QUERY_STRING");

@@ -123,8 +123,9 @@ static void refuse(struct said *said, const char *code, const char *why)
     said->why = why;
 }
 
-/* May the request at hand go on to ask for work? Else SAID is refused. */
-static bool within_work(const struct signaling *g, struct said *said)
+/* May the request at hand go on to ask for work? Else SAID is refused. What ends something always
+ * passes. */
+static bool may_go_on(const struct signaling *g, struct said *said)
 {
     if (g->work < WORK_MOST)
         return true;
@@ -171,9 +172,6 @@ static void acknowledge(struct signaling *g, const struct said *said)
     deliver(g, &m, &one, 0);
 }
 
-/* Without one, a refusal comes as an event. */
-static void complain(struct signaling *g, const struct said *said)
-{
 /* May TEXT, a JSON string of the sender's, stand in what it is told? A refusal is short, whatever
  * was refused: it is owed to the sender like anything else. */
 static bool short_enough(struct span text)
@@ -181,6 +179,9 @@ static bool short_enough(struct span text)
     return text.len <= 6 * CHANNEL_MAX; /* every byte of a name escaped */
 }
 
+/* Without one, a refusal comes as an event. */
+static void complain(struct signaling *g, const struct said *said)
+{
     struct member to = member_of(said->session, &said->sender);
     struct members one = only(&to);
     struct span channel;
@@ -231,11 +232,11 @@ static struct span plain_name(struct span name, char *out, size_t cap)
 {
     long len = json_type(name) == JSON_STRING ? json_string_decode(name, out, cap) : -1;
 
+    if (!short_enough(name))
+        return SPAN("(a long name)");
     return len >= 0 ? (struct span){ out, (size_t)len } : name;
 }
 
-    if (!short_enough(name))
-        return SPAN("(a long name)");
 /* Store the event with BODY for g->members but the sender. */
 static void send_to_members(struct signaling *g, struct said *said, struct span channel,
                             struct span body)
@@ -406,7 +407,7 @@ static bool relayed_to_channel(struct signaling *g, struct said *said)
 /* Any name that no other rule is for. */
 static void any_event(struct signaling *g, struct said *said)
 {
-    if (within_work(g, said) && !relayed_to_peer(g, said) && !relayed_to_channel(g, said))
+    if (may_go_on(g, said) && !relayed_to_peer(g, said) && !relayed_to_channel(g, said))
         relay_to_all(g, said);
 }
 
@@ -417,7 +418,7 @@ static void message(struct signaling *g, struct said *said, const char *what)
     struct span argument, name, payload;
     struct channel channel;
 
-    if (!within_work(g, said))
+    if (!may_go_on(g, said))
         return;
     if (!first_argument(said, &argument) || json_type(argument) != JSON_OBJECT ||
         !json_member(argument, "channel", &name) || !json_member(argument, "message", &payload)) {
@@ -609,7 +610,7 @@ static void create_or_join(struct signaling *g, struct said *said)
     char text[CHANNEL_MAX + 1];
     const struct socket *k = &said->sender;
 
-    if (!within_work(g, said) || !channel_argument(g, said, text, sizeof text))
+    if (!may_go_on(g, said) || !channel_argument(g, said, text, sizeof text))
         return;
     struct span name = span_of(text);
     int64_t channel = store_channel(g->store, span_of(k->nsp), name);
@@ -729,7 +730,7 @@ static void bye(struct signaling *g, struct said *said)
 {
     struct channel channel;
 
-    if (!within_work(g, said))
+    if (!may_go_on(g, said))
         return;
     make_farewell(g, said, "bye", true, &channel);
     relay(g, said, span_of(channel.name), buf_span(&g->body));

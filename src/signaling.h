@@ -40,8 +40,8 @@ void signaling_lost(struct signaling *g, struct session *session);
 /* SESSION is over: its held poll, or its next, is told so. Its sockets were taken care of. */
 void signaling_close(struct signaling *g, struct session *session);
 
-/* Rows that may be written in one turn for what is due, however much that is: the rest waits for the
- * turns that follow, and requests come in between. */
+/* Rows that may be written in one turn for what is due, however much that is: the rest waits for
+ * the turns that follow, and requests come in between. */
 #define SIGNALING_SLICE 1000
 
 /* Whatever is due at the turn's time: windows that are over, roll calls; a slice of it if that is

@@ -231,8 +231,13 @@ struct message {
 /* Append one message to the log. Returns its seq, increasing; 0 when the store failed. */
 int64_t store_message(struct store *s, const struct message *m, int64_t now);
 
-/* May SIZE more bytes be queued for SOCKET? */
+/* May SIZE more bytes be queued for SOCKET? An empty queue takes one message of any size. Where the
+ * store is full, queues are short. */
 bool store_has_room(struct store *s, int64_t socket, size_t size);
+
+/* Has the file, for all that store_tidy() does, twice the size that it may have? Then most of it is
+ * owed to clients that do not listen. */
+bool store_is_full(const struct store *s);
 
 /* Owe the message SEQ of SIZE bytes to TO, and touch its session. */
 void store_deliver(struct store *s, int64_t seq, size_t size, const struct member *to);

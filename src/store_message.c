@@ -59,16 +59,22 @@ static bool queue_end(struct store *s, size_t n, int64_t socket, struct queue_en
     return found && !s->failed;
 }
 
+/* What is owed is not removed, whatever its size. So where it fills the file, queues that are long
+ * grow no longer; those that are short, of clients that listen, go on. */
+#define FULL_SHARE 64
+
 bool store_has_room(struct store *s, int64_t socket, size_t size)
 {
     struct queue_end first, last;
+    int share = s->full ? FULL_SHARE : 1;
 
     if (!store_begin(s) || !queue_end(s, Q_delivery_first, socket, &first))
         return true;                    /* empty: one message always fits */
     if (!queue_end(s, Q_delivery_last, socket, &last))
         return true;
-    return last.nth - first.nth + 1 < s->set->max_queued_messages &&
-           last.upto_bytes - first.upto_bytes + (int64_t)size <= s->set->max_queued_bytes;
+    return last.nth - first.nth + 1 < s->set->max_queued_messages / share
+           && last.upto_bytes - first.upto_bytes + (int64_t)size
+                  <= s->set->max_queued_bytes / share;
 }
 
 void store_deliver(struct store *s, int64_t seq, size_t size, const struct member *to)

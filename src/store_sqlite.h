@@ -58,6 +58,7 @@ struct store {
     struct db_query *owed;              /* between store_owed() and store_owed_done() */
     struct session *owed_session;
     struct walk walk;
+    bool full;                          /* see store_is_full() */
     int64_t stored;                     /* messages and deliveries since it went on */
     int64_t seen_notice;                /* store_news() looks beyond this one */
     struct buf scratch;

@@ -159,13 +159,20 @@ static bool walk(struct store *s, int64_t before)
     return s->walk.going;
 }
 
+bool store_is_full(const struct store *s)
+{
+    return s->full;
+}
+
 bool store_tidy(struct store *s, int64_t now)
 {
     int64_t before = now - s->set->log_age_days * DAY_MS;
 
     if (s->failed || s->begun)
         return false;
-    bool over = store_bytes(s) > s->set->log_max_bytes;
+    int64_t bytes = store_bytes(s);
+    bool over = bytes > s->set->log_max_bytes;
+    s->full = bytes / 2 > s->set->log_max_bytes;
     if (over)
         before = now;
     if (s->failed

@@ -136,6 +136,10 @@ static const char *const small[] = { "POLLUX_LOG_MAX_BYTES=1000000", "POLLUX_LOG
                                      "POLLUX_CAPACITY=1000",
                                      "POLLUX_MAX_REQUESTS_PER_SECOND=1000000", NULL };
 
+static const char *const medium[] = { "POLLUX_LOG_MAX_BYTES=4000000", "POLLUX_LOG_EVENTS=no",
+                                      "POLLUX_CAPACITY=1000",
+                                      "POLLUX_MAX_REQUESTS_PER_SECOND=1000000", NULL };
+
 static int64_t bytes_in_use(const struct rig *r)
 {
     return rig_sql(r, "SELECT (page_count - freelist_count) * page_size "
@@ -185,7 +189,7 @@ static void file_keeps_its_size_behind_a_message_to_very_many(void **state)
     struct client a, b, many;
 
     (void)state;
-    rig_open(&r, small);
+    rig_open(&r, medium);
     client_join(&a, &r, "crowd");
     for (int i = 0; i < 210; i++)       /* who polls never */
         client_join(&many, &r, "crowd");
@@ -229,6 +233,36 @@ static void file_keeps_its_size_however_fast_it_is_filled(void **state)
     }
     assert_in_range(bytes_in_use(&r), 1, 1000000 + 4 * (int64_t)len);
     free(body);
+    rig_close(&r);
+}
+
+static void file_has_a_bound_for_what_is_owed_too(void **state)
+{
+    struct rig r;
+    struct client a, b, c, d;
+    int taken = 0;
+
+    (void)state;
+    rig_open(&r, small);
+    client_join(&c, &r, "other");
+    client_join(&d, &r, "other");
+    client_hear(&c);
+    pair_of_which_one_is_deaf(&r, &a, &b);
+    for (int i = 0; i < 250; i++) {
+        talk(&a, &a, 1);
+        rig_wait(&r, 20);
+        if (strstr(a.heard, "\"code\":\"queue_full\"") == NULL)
+            taken++;
+    }
+    assert_in_range(taken, 60, 200);
+    assert_in_range(bytes_in_use(&r), 1, 3000000);
+    talk(&c, &d, 5);                    /* the others go on */
+    assert_non_null(strstr(d.heard, "42[\"talk\""));
+    assert_starts(client_post(&a, "451-[\"x\",{\"_placeholder\":true,\"num\":0}]"),
+                  "400 {\"code\":3,\"message\":\"Bad request: at present the server has no room");
+    client_hear(&b);
+    rig_wait(&r, 2000);
+    assert_in_range(bytes_in_use(&r), 1, 1200000);
     rig_close(&r);
 }
 
@@ -422,9 +456,11 @@ int main(void)
         cmocka_unit_test(farewells_fill_no_queue_beyond_its_bound),
         cmocka_unit_test(seat_of_one_away_is_given_whatever_waits_for_it),
         cmocka_unit_test(who_never_polls_is_lost_whatever_it_posts),
+        cmocka_unit_test(refusals_are_short_whatever_was_refused),
         cmocka_unit_test(file_keeps_its_size_behind_what_is_owed),
         cmocka_unit_test(file_keeps_its_size_behind_a_message_to_very_many),
         cmocka_unit_test(file_keeps_its_size_however_fast_it_is_filled),
+        cmocka_unit_test(file_has_a_bound_for_what_is_owed_too),
         cmocka_unit_test(sockets_that_have_gone_go_behind_those_that_live),
         cmocka_unit_test(connects_at_a_time_have_a_bound),
         cmocka_unit_test(one_request_asks_for_so_much_and_no_more),
@@ -435,4 +471,3 @@ int main(void)
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
-        cmocka_unit_test(refusals_are_short_whatever_was_refused),
