@@ -186,6 +186,30 @@ static void failed_turn_promises_nothing(void **state)
     close_counting(&r);
 }
 
+static void views_show_no_control_characters(void **state)
+{
+    static const char *const views[] = { "conversation", "who" };
+    struct rig r;
+    struct client a;
+    char sql[256];
+
+    (void)state;
+    rig_open(&r, NULL);
+    client_join(&a, &r, "\\u001b[2J");
+    client_post(&a, "42[\"create or join\",\"\xc2\x9b" "2J\"]");
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(sql, sizeof sql, "SELECT count(*) FROM %s WHERE channel = '(control characters)'",
+                 views[i]);
+        assert_int_equal(rig_sql(&r, sql) > 1, 1);
+        snprintf(sql, sizeof sql,
+                 "SELECT count(*) FROM %s WHERE channel LIKE '%%' || char(27) || '%%' "
+                 "OR channel LIKE '%%' || char(155) || '%%'",
+                 views[i]);
+        assert_int_equal(rig_sql(&r, sql), 0);
+    }
+    rig_close(&r);
+}
+
 static void refuse(const struct rig *r, const char *expected)
 {
     struct buf why = BUF_EMPTY;
@@ -244,6 +268,7 @@ int main(void)
         cmocka_unit_test(old_goes_and_what_is_owed_stays),
         cmocka_unit_test(file_over_its_size_loses_the_oldest),
         cmocka_unit_test(failed_turn_promises_nothing),
+        cmocka_unit_test(views_show_no_control_characters),
         cmocka_unit_test(files_of_others_are_refused),
         cmocka_unit_test(every_statement_has_run),
     };
