@@ -110,6 +110,44 @@ describe('the pages', () => {
     }));
 });
 
+describe('what others have named or said is text', () => {
+    const evil = '<img src=x onerror="window.evil=1"><script>window.evil=1</script>';
+    const harmless = async (...pages) => {
+        for (const page of pages) {
+            assert.equal(await page.evaluate(() => window.evil), undefined);
+            assert.equal(await page.locator('main img, main script').count(), 0);
+        }
+    };
+
+    it('in_chapter_html', withPages(async (open) => {
+        const channel = `${channelName()} ${evil}`;
+        const a = await open(address('chapter', channel));
+        await line(a, 'steps', `Channel ${channel} is created`);
+        const b = await open(address('chapter', channel));
+        await state(a, 'It is your turn.');
+        await write(a, evil);
+        await line(b, 'steps', `Peer: ${evil}`);
+        const c = await open(address('chapter', channel));
+        await state(c, `Channel ${channel} is full`);
+        await a.locator('#server-log p').filter({ hasText: '<script>window.evil=1' }).first().waitFor({ state: 'attached' });
+        await harmless(a, b, c);
+    }));
+
+    it('in_call_html', withPages(async (open) => {
+        const channel = `${channelName()} ${evil}`;
+        const a = await open(address('call', channel));
+        await state(a, 'Waiting');
+        const b = await open(address('call', channel));
+        await state(a, 'You are connected.');
+        await state(b, 'You are connected.');
+        await write(a, evil);
+        await line(b, 'chat', `Peer: ${evil}`);
+        const c = await open(address('call', channel));
+        await state(c, `Channel ${channel} is full`);
+        await harmless(a, b, c);
+    }));
+});
+
 describe('chapter.html', () => {
     it('the_dialogue_from_created_to_ack', withPages(async (open) => {
         const channel = channelName();
