@@ -283,6 +283,15 @@ int64_t db_total_changes(struct db *db)
     return sqlite3_total_changes64(db->lite);
 }
 
+void db_empty_wal(struct db *db, int busy_ms)
+{
+    int usual_ms = db->busy_ms;
+
+    db->busy_ms = busy_ms;
+    sqlite3_wal_checkpoint_v2(db->lite, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    db->busy_ms = usual_ms;
+}
+
 void db_refuse(struct db *db, bool refuse)
 {
     db->refusing = refuse;

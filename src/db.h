@@ -81,6 +81,10 @@ int64_t db_changes(struct db *db);
 /* Rows that were changed since DB was opened, by triggers too. */
 int64_t db_total_changes(struct db *db);      /* rows that the last statement changed */
 
+/* Bring the write-ahead log into the database and empty its file; not if others read or write for
+ * longer than BUSY_MS. Outside of transactions. */
+void db_empty_wal(struct db *db, int busy_ms);
+
 /* From now on, or no longer, every query fails without being run. After some failures SQLite has
  * ended the transaction by itself, and what came next would be stored for good. */
 void db_refuse(struct db *db, bool refuse);

@@ -3,10 +3,16 @@
  * and sockets that have not gone. */
 #include "store_sqlite.h"
 
+#include <limits.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
 #include "log.h"
 
 #define TIDY_ROWS 200                   /* a few milliseconds' work */
 #define TIDY_ROWS_MOST 10000
+#define WAL_MOST 16000000               /* bytes; four times what it has in quiet times */
+#define WAL_PATIENCE_MS 50
 #define NOTICE_KEEP_MS 60000
 #define DAY_MS INT64_C(86400000)
 
@@ -83,6 +89,18 @@ static bool has_old(struct store *s, size_t n, int64_t before)
     bool found = db_next(q) == DB_ROW;
     store_check(s, db_done(q), "see what is old");
     return found && !s->failed;
+}
+
+/* SQLite begins its write-ahead log anew when it has been copied and nobody reads. While several
+ * processes are busy somebody always does, and the log would grow for as long. */
+static void bound_wal(struct store *s)
+{
+    char path[PATH_MAX];
+    struct stat st;
+
+    snprintf(path, sizeof path, "%s/pollux.db-wal", s->set->store);
+    if (stat(path, &st) == 0 && st.st_size > WAL_MOST)
+        db_empty_wal(s->db, WAL_PATIENCE_MS);
 }
 
 /* ---- the walk */
@@ -170,6 +188,7 @@ bool store_tidy(struct store *s, int64_t now)
 
     if (s->failed || s->begun)
         return false;
+    bound_wal(s);
     int64_t bytes = store_bytes(s);
     bool over = bytes > s->set->log_max_bytes;
     s->full = bytes / 2 > s->set->log_max_bytes;

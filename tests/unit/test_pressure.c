@@ -3,6 +3,9 @@
 #include "rig.h"
 
 #include <stdio.h>
+#include <sys/stat.h>
+
+#include "db.h"
 
 #define OWED                                                                                       \
     "SELECT count(*) FROM delivery d JOIN socket k ON k.id = d.socket "                            \
@@ -286,6 +289,41 @@ static void sockets_that_have_gone_go_behind_those_that_live(void **state)
     rig_close(&r);
 }
 
+static int64_t wal_size(const struct rig *r)
+{
+    char path[128];
+    struct stat st;
+
+    snprintf(path, sizeof path, "%s/pollux.db-wal", r->set.store);
+    assert_int_equal(stat(path, &st), 0);
+    return st.st_size;
+}
+
+static void write_ahead_log_shrinks_when_readers_let_it(void **state)
+{
+    struct rig r;
+    struct client a, b;
+    struct db *reader;
+    char path[128];
+
+    (void)state;
+    rig_open(&r, quiet);
+    client_join(&a, &r, "room");
+    client_join(&b, &r, "room");
+    client_hear(&a);
+    snprintf(path, sizeof path, "%s/pollux.db", r.set.store);
+    assert_int_equal(db_open(&reader, path, false, true, 1000), 0);
+    assert_int_equal(db_exec(reader, "BEGIN; SELECT count(*) FROM message"), 0);
+    talk(&a, &b, 700);
+    rig_wait(&r, 2000);
+    assert_in_range(wal_size(&r), 17000000, 100000000);
+    assert_int_equal(db_exec(reader, "COMMIT"), 0);
+    rig_wait(&r, 2000);
+    assert_in_range(wal_size(&r), 0, 16000000);
+    db_close(reader);
+    rig_close(&r);
+}
+
 /* ---- one request */
 
 /* COUNT times PACKET, joined, to be freed. What stands for %d in it counts up. */
@@ -462,6 +500,7 @@ int main(void)
         cmocka_unit_test(file_keeps_its_size_however_fast_it_is_filled),
         cmocka_unit_test(file_has_a_bound_for_what_is_owed_too),
         cmocka_unit_test(sockets_that_have_gone_go_behind_those_that_live),
+        cmocka_unit_test(write_ahead_log_shrinks_when_readers_let_it),
         cmocka_unit_test(connects_at_a_time_have_a_bound),
         cmocka_unit_test(one_request_asks_for_so_much_and_no_more),
         cmocka_unit_test(names_looked_up_have_a_bound),
