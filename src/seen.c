@@ -45,5 +45,6 @@ void seen_read(struct seen *s, struct span bytes)
     s->count = bytes.len % sizeof s->hash[0] == 0 && bytes.len <= sizeof s->hash
                    ? bytes.len / sizeof s->hash[0]
                    : 0;
-    memcpy(s->hash, bytes.p, s->count * sizeof s->hash[0]);
+    if (s->count != 0)
+        memcpy(s->hash, bytes.p, s->count * sizeof s->hash[0]);
 }

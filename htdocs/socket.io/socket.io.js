@@ -165,7 +165,6 @@ class Engine extends Emitter {
     }
   }
 
-  /* Move what fits to BATCH. */
   async _next(batch) {
     let size = -1;
     await null; // all emitted in one go

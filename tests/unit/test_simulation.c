@@ -43,6 +43,7 @@ struct event {
 /* A request of a client that has not been looked at. */
 struct request_made {
     bool made, failed;
+    bool carries;                       /* a poll that is a POST too */
     int rig, n;
     int64_t given_ms;
     char t[16];
@@ -62,6 +63,7 @@ struct peer {
     struct request_made get, post;
     char old_get[16], old_post[16];     /* the requests before those, by their t */
     char old_body[BODY];
+    char after[16];                     /* t of the last POST */
     struct event events[EVENTS];
     int count, next;                    /* next: the first that is to be sent */
     int base;                           /* shim: the event that its socket counts as the first */
@@ -76,7 +78,7 @@ struct life {
 };
 
 /* A POST that is before a process's next turn. */
-struct pending { int n; int peer; char body[BODY]; };
+struct pending { int n; int peer; bool waits; char sid[32], t[16], body[BODY]; };
 
 struct step { unsigned char op, who; unsigned short arg; };
 
@@ -200,6 +202,19 @@ static struct event *marked(struct sim *s, const char **text, int *from)
     return NULL;
 }
 
+/* Of a POST that waits no answer says whether it was taken: its session does. */
+static bool is_taken(struct sim *s, const struct pending *p)
+{
+    struct seen posts = { 0 };
+    struct db_query *q = db_query(s->db, 1);
+
+    db_put_text(q, 1, span_of(p->sid));
+    if (db_next(q) == DB_ROW)
+        seen_read(&posts, db_text(q, 0));
+    assert_int_equal(db_done(q), 0);
+    return seen_has(&posts, seen_hash(span_of(p->t)));
+}
+
 /* The turn took a POST: its messages are owed to those who were members throughout. */
 static void enter(struct sim *s, const struct pending *p, uint64_t before, uint64_t after,
                   int64_t now)
@@ -237,9 +252,9 @@ static void run_turn(struct sim *s, int which, bool rang)
     for (int i = 0; i < s->pending_count[which]; i++) {
         struct pending *p = &s->pending[which][i];
         const char *answer = rig_answer(r, p->n);
-        if (answer != NULL && strcmp(answer, "200 ok") == 0)
+        if (p->waits ? is_taken(s, p) : answer != NULL && strcmp(answer, "200 ok") == 0)
             enter(s, p, before, after, r->now);
-        if (answer == NULL && r->deaths == deaths)
+        if (answer == NULL && !p->waits && r->deaths == deaths)
             say(s, "a POST of client %d was not answered in its turn", p->peer);
     }
     s->pending_count[which] = s->given[which] = 0;
@@ -288,12 +303,16 @@ static void wait_ms(struct sim *s, int64_t ms)
 static int give(struct sim *s, int which, struct peer *p, const char *method, const char *sid,
                 const char *t, const char *body)
 {
-    char query[160];
+    char query[200];
     struct rig *r = s->rigs[which];
+    bool waits = strcmp(method, "POST and wait") == 0;
 
+    method = waits ? "POST" : method;
     snprintf(query, sizeof query, "EIO=4&transport=polling&t=%s%s%s%s", t,
              p->kind == SHIM ? "&pollux=1" : "",
              sid[0] != '\0' ? "&sid=" : "", sid);
+    if (method[0] == 'P' && p->kind == SHIM)
+        snprintf(query + strlen(query), 60, "&after=%s&wait=%s", p->after, waits ? "true" : "false");
     if (s->given[which] == RIG_GIVEN)
         run_turn(s, which, false);
     int n = rig_give(r, method, query, body);
@@ -302,6 +321,9 @@ static int give(struct sim *s, int which, struct peer *p, const char *method, co
         struct pending *w = &s->pending[which][s->pending_count[which]++];
         w->n = n;
         w->peer = p->me;
+        w->waits = waits;
+        snprintf(w->sid, sizeof w->sid, "%s", sid);
+        snprintf(w->t, sizeof w->t, "%s", t);
         snprintf(w->body, sizeof w->body, "%s", body);
     }
     return n;
@@ -310,8 +332,9 @@ static int give(struct sim *s, int which, struct peer *p, const char *method, co
 static void make_request(struct sim *s, struct peer *p, struct request_made *q, int which,
                          const char *method, const char *body)
 {
-    bool get = method[0] == 'G';
+    bool get = q == &p->get;
 
+    q->carries = get && method[0] == 'P';
     snprintf(get ? p->old_get : p->old_post, 16, "%s", q->t);
     if (!get)
         snprintf(p->old_body, sizeof p->old_body, "%s", q->body);
@@ -322,6 +345,8 @@ static void make_request(struct sim *s, struct peer *p, struct request_made *q, 
     snprintf(q->t, sizeof q->t, "t%d", p->t++);
     snprintf(q->body, sizeof q->body, "%s", body);
     q->n = give(s, which, p, method, p->sid, q->t, body);
+    if (method[0] == 'P')
+        snprintf(p->after, sizeof p->after, "%s", q->t);
 }
 
 /* The same request once more. */
@@ -373,7 +398,7 @@ static void emit_message(struct sim *s, struct peer *p, unsigned form)
 static void lose_session(struct peer *p, bool polite)
 {
     p->get.made = p->post.made = false;
-    p->get.t[0] = p->post.t[0] = p->old_get[0] = p->old_post[0] = '\0';
+    p->after[0] = p->get.t[0] = p->post.t[0] = p->old_get[0] = p->old_post[0] = '\0';
     p->give_up = polite && p->kind != RAW;
     if (!p->give_up)
         p->sid[0] = '\0';
@@ -441,7 +466,10 @@ static void act(struct sim *s, struct peer *p, unsigned arg)
         shake_hands(s, p, which, (arg & 0x78) == 0 && !s->calm);
         return;
     }
-    if (!p->post.made && fill_post(p, body))
+    bool together = p->kind == SHIM && !p->post.made && !p->get.made && (arg & 0x100);
+    if (together && fill_post(p, body))
+        make_request(s, p, &p->get, which, "POST and wait", body);
+    else if (!p->post.made && fill_post(p, body))
         make_request(s, p, &p->post, which, "POST", body);
     else if (p->post.made && p->post.failed && p->kind == RAW)
         make_again(s, p, &p->post, which, "POST");
@@ -651,7 +679,8 @@ static void repeat(struct sim *s, struct peer *p, unsigned arg)
     switch (arg >> 1 & 3) {
     case 0:
         if (p->get.t[0] != '\0' && p->get.made)
-            give(s, which, p, "GET", p->sid, p->get.t, "");
+            give(s, which, p, p->get.carries ? "POST and wait" : "GET", p->sid, p->get.t,
+                 p->get.body);
         break;
     case 1:
         if (p->post.t[0] != '\0')
@@ -836,7 +865,8 @@ static void end_schedule(struct sim *s)
 
 static const char *const queries[] = {
     "SELECT s.public FROM member m JOIN channel c ON c.id = m.channel JOIN socket s ON s.id = m.socket"
-    " WHERE c.name = ?1"
+    " WHERE c.name = ?1",
+    "SELECT posts FROM session WHERE sid = ?1"
 };
 
 /* Two processes on a new store. */
@@ -856,7 +886,7 @@ static void open_rigs(struct rig *first, struct rig *second, struct db **db)
     living[1] = second;
     snprintf(path, sizeof path, "%s/pollux.db", first->set.store);
     assert_int_equal(db_open(db, path, false, true, 1000), 0);
-    assert_int_equal(db_prepare(*db, queries, 1), 0);
+    assert_int_equal(db_prepare(*db, queries, 2), 0);
 }
 
 static void close_rigs(struct rig *first, struct rig *second, struct db *db)
