@@ -176,7 +176,7 @@ static void acknowledge(struct signaling *g, const struct said *said)
  * was refused: it is owed to the sender like anything else. */
 static bool short_enough(struct span text)
 {
-    return text.len <= 6 * CHANNEL_MAX; /* every byte of a name escaped */
+    return text.len <= (size_t)6 * CHANNEL_MAX; /* every byte of a name escaped */
 }
 
 /* Without one, a refusal comes as an event. */

@@ -80,7 +80,7 @@ static void check_only(const struct program *p)
     char *argv[ARGUMENTS_MAX];
     int n = 0, out = open("/dev/null", O_WRONLY | O_CLOEXEC);
 
-    while (p->argv[n] != NULL && n < ARGUMENTS_MAX - 2) {
+    while (n < ARGUMENTS_MAX - 2 && p->argv[n] != NULL) {
         argv[n] = p->argv[n];
         n++;
     }
