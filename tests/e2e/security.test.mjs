@@ -398,15 +398,21 @@ describe('files', () => {
         const env = { ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('POLLUX_'))), TMPDIR: dir };
         const port = 20000 + process.pid % 10000;
         const start = (...args) => spawn(join(top, 'serve'), ['--port', String(port), ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
-        for (const data of ['htdocs', 'htdocs/data', 'htdocs/../htdocs/data']) {
-            const child = start('--data', join(top, data));
-            let error = '';
-            child.stderr.on('data', (text) => { error += text; });
-            const [code] = await within(emitted(child, 'close'), 'the refusal', 10 * LIMIT_MS);
-            assert.equal(code, 1);
-            assert.match(error, /--data .*htdocs.* served to everybody/);
+        symlinkSync(htdocs, join(dir, 'link'));
+        for (const data of [join(htdocs, 'data'), `${htdocs}/../htdocs/data/deeper`, join(dir, 'link', 'data')]) {
+            const child = start('--data', data);
+            let text = '';
+            for (const stream of [child.stdout, child.stderr]) stream.on('data', (more) => { text += more; });
+            const closed = emitted(child, 'close');
+            await until(() => /^ready /m.test(text) || child.exitCode !== null, 10 * LIMIT_MS, 'the refusal');
+            child.kill('SIGTERM');
+            await within(closed, 'the end of serve');
+            const made = existsSync(join(htdocs, 'data'));
+            rmSync(join(htdocs, 'data'), { recursive: true, force: true });
+            assert.match(text, /--data .*data.* served to everybody/);
+            assert.equal(child.exitCode, 1);
+            assert.ok(!made);
         }
-        assert.ok(!existsSync(join(htdocs, 'data')));
         const child = start('--data', join(dir, 'data'));
         t.after(() => child.kill('SIGKILL'));
         const closed = emitted(child, 'close');
