@@ -8,7 +8,7 @@
 CREATE TABLE session (
     id          INTEGER PRIMARY KEY AUTOINCREMENT,  -- never used again: deliveries refer to it
     sid         TEXT    NOT NULL UNIQUE,    -- the client's secret; never shown to a peer
-    address     TEXT    NOT NULL,           -- where the client is, for the limit of sessions an address
+    address     TEXT    NOT NULL,           -- whom the limit of sessions counts it for: an address, or an IPv6 network
     origin      TEXT    NOT NULL,           -- of its page, if of another site; else ''
     shim        INTEGER NOT NULL,           -- 1: the client file of this project, which counts what it sends
     opened_ms   INTEGER NOT NULL,

@@ -1,5 +1,6 @@
 /* core.c - the turn: requests in, answers made, committed, sent. What polls and POSTs do stands
  * in core_poll.c and core_post.c. */
+#include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -287,14 +288,32 @@ static void answer_open(struct call *call, const struct session *session)
     core_answer_payload(call, buf_span(payload));
 }
 
+/* Whom the limit of sessions an address is for: of IPv6 the network of 64 bits that a customer has
+ * at least, since its other 64 are for whoever has it to choose. */
+static void visitor(struct span address, char out[ADDRESS_MAX])
+{
+    struct in6_addr six;
+
+    if (!span_copy(address, out, ADDRESS_MAX) || out[0] == '\0')
+        memcpy(out, "unknown", sizeof "unknown");
+    if (inet_pton(AF_INET6, out, &six) != 1)
+        return;
+    if (IN6_IS_ADDR_V4MAPPED(&six)) {
+        inet_ntop(AF_INET, &six.s6_addr[12], out, ADDRESS_MAX);
+        return;
+    }
+    memset(&six.s6_addr[8], 0, 8);
+    inet_ntop(AF_INET6, &six, out, ADDRESS_MAX - sizeof "/64");
+    strcat(out, "/64");
+}
+
 static void open_session(struct call *call)
 {
     struct core *c = call->c;
     const struct settings *set = c->set;
     char address[ADDRESS_MAX];
 
-    if (!span_copy(call->rq->address, address, sizeof address) || address[0] == '\0')
-        memcpy(address, "unknown", sizeof "unknown");
+    visitor(call->rq->address, address);
     if (store_session_count(c->store, "") >= set->max_sessions) {
         core_answer_error(call, 403, EIO_FORBIDDEN,
                           "Forbidden: this server has as many sessions as it may have");

@@ -36,7 +36,8 @@ static void refuse_connect(struct post *p, struct span nsp, const char *message)
 {
     struct store *store = p->call->c->store;
     struct buf body = BUF_EMPTY;
-    struct socket *k = store_socket_open(store, p->session, nsp, false, p->call->now);
+    struct socket *k = store_socket_open(store, p->session, nsp, p->call->rq->address, false,
+                                         p->call->now);
 
     if (k == NULL)
         return;
@@ -118,8 +119,8 @@ static void connect_packet(struct post *p, const struct sio_packet *packet)
     }
     struct socket *k = recover(p, packet);
     if (k == NULL)
-        k = store_socket_open(c->store, p->session, packet->nsp, c->set->recovery_window_ms != 0,
-                              p->call->now);
+        k = store_socket_open(c->store, p->session, packet->nsp, p->call->rq->address,
+                              c->set->recovery_window_ms != 0, p->call->now);
     if (k != NULL)
         owe(p, k, SIO_CONNECT, (struct span){ NULL, 0 });
 }

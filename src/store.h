@@ -46,7 +46,7 @@ enum { ANSWER_NOOP = 1, ANSWER_PING = 2, ANSWER_EVENTS = 4, ANSWER_CLOSE = 8 };
 struct session {
     int64_t id;
     char sid[ID_LEN + 1];
-    char address[ADDRESS_MAX];
+    char address[ADDRESS_MAX];          /* whom the limit of sessions counts it for */
     char origin[ORIGIN_MAX];            /* of its page, if of another site than ours; else empty */
     bool shim;
     int64_t opened_ms, due_ms, ping_ms;
@@ -133,10 +133,10 @@ void store_session_due_done(struct store *s, struct session *session);
 /* SESSION's socket in namespace NSP that has not gone; NULL: none. */
 struct socket *store_socket(struct session *session, struct span nsp);
 
-/* Add a socket in NSP to SESSION, with a fresh public id and, if RECOVERABLE, a private one.
- * NULL when the store failed. May move SESSION's other sockets. */
+/* Add a socket in NSP to SESSION, of a client at ADDRESS, with a fresh public id and, if
+ * RECOVERABLE, a private one. NULL when the store failed. May move SESSION's other sockets. */
 struct socket *store_socket_open(struct store *s, struct session *session, struct span nsp,
-                                 bool recoverable, int64_t now);
+                                 struct span address, bool recoverable, int64_t now);
 
 /* Find a socket by its private id, which those that have gone have no longer, its public id, or
  * its number: a copy in *OUT. */

@@ -360,7 +360,7 @@ struct socket *store_socket(struct session *session, struct span nsp)
 }
 
 struct socket *store_socket_open(struct store *s, struct session *session, struct span nsp,
-                                 bool recoverable, int64_t now)
+                                 struct span address, bool recoverable, int64_t now)
 {
     struct socket k = { .session = session->id };
 
@@ -381,7 +381,7 @@ struct socket *store_socket_open(struct store *s, struct session *session, struc
         db_put_null(q, 2);
     db_put_text(q, 3, nsp);
     db_put_int(q, 4, session->id);
-    db_put_text(q, 5, span_of(s->set->keep_addresses ? session->address : ""));
+    db_put_text(q, 5, s->set->keep_addresses ? address : SPAN(""));
     db_put_int(q, 6, now);
     store_check(s, db_run(q), "open a socket");
     struct socket *added = s->failed ? NULL : add_socket(s, entry_of(session));

@@ -45,7 +45,7 @@ static bool scripted_next(struct host *h, struct request *rq)
                             .path = span_of(s->rig->set.path),
                             .query = span_of(g->query),
                             .body = span_of(g->body),
-                            .address = SPAN("192.0.2.1"),
+                            .address = span_of(s->rig->address),
                             .again = s->rig->again,
                             .cut = s->rig->cut,
                             .content_type = SPAN("text/plain;charset=UTF-8"),
@@ -151,6 +151,7 @@ void rig_open(struct rig *r, const char *const *keys)
              temporary != NULL && strlen(temporary) < 32 ? temporary : "/tmp");
     assert_non_null(mkdtemp(r->dir));
     r->now = INT64_C(1700000000000);
+    r->address = "192.0.2.1";
     read_settings(r, keys);
     start(r);
 }
@@ -164,6 +165,7 @@ void rig_join(struct rig *second, const struct rig *first)
     snprintf(store, sizeof store, "POLLUX_STORE=%s", first->set.store);
     assert_int_equal(settings_read(&second->set, NULL, envp, &why), 0);
     second->now = first->now;
+    second->address = first->address;
     start(second);
 }
 

@@ -40,6 +40,7 @@ struct rig {
     int64_t deaths;
     bool again;                         /* requests come as lighttpd's error handler asks them again */
     bool cut;                           /* requests come as those that did not arrive whole */
+    const char *address;                /* of the clients whose requests follow */
     bool rings;                         /* other processes are to be woken: the test clears it */
 };
 

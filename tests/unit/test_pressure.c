@@ -420,6 +420,38 @@ static void names_looked_up_have_a_bound(void **state)
     rig_close(&r);
 }
 
+static void sessions_are_counted_by_whoever_has_the_address(void **state)
+{
+    static const char *const three[] = { "POLLUX_MAX_SESSIONS_PER_ADDRESS=3", NULL };
+    static const struct { const char *address; bool passes; } cases[] = {
+        { "192.0.2.1", true },          { "192.0.2.1", true },
+        { "::ffff:192.0.2.1", true },   { "192.0.2.1", false },
+        { "::ffff:192.0.2.1", false },  { "192.0.2.2", true },
+        { "2001:db8:1:2::1", true },    { "2001:db8:1:2:ffff:ffff:ffff:ffff", true },
+        { "2001:DB8:1:2:3::", true },   { "2001:db8:1:2::4", false },
+        { "2001:db8:1:3::4", true },    { "2001:db8:1::4", true },
+        { "fe80::1%eth0", true },       { "", true },
+        { "unix:", true },              { "2001:db8:1:2:aaaa:bbbb:cccc:dddd", false },
+    };
+    struct rig r;
+
+    (void)state;
+    rig_open(&r, three);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        r.address = cases[i].address;
+        assert_starts(rig_answer(&r, rig_send(&r, "GET", "EIO=4&transport=polling", "")),
+                      cases[i].passes ? "200 " : "403 ");
+    }
+    struct client c;
+    r.address = "2001:db8:9::7";
+    client_connect(&c, &r, "");
+    assert_int_equal(rig_sql(&r, "SELECT address = '2001:db8:9::7' FROM socket"), 1);
+    client_post(&c, "1");
+    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM visitor WHERE address LIKE '2001:db8:9%'"),
+                     0);
+    rig_close(&r);
+}
+
 /* ---- very many at a time */
 
 /* Let MS milliseconds pass. Returns the most rows that one turn of them wrote. */
@@ -504,6 +536,7 @@ int main(void)
         cmocka_unit_test(connects_at_a_time_have_a_bound),
         cmocka_unit_test(one_request_asks_for_so_much_and_no_more),
         cmocka_unit_test(names_looked_up_have_a_bound),
+        cmocka_unit_test(sessions_are_counted_by_whoever_has_the_address),
         cmocka_unit_test(hundreds_that_vanish_are_seen_off_a_few_at_a_time),
         cmocka_unit_test(hundreds_that_ask_to_get_in_are_all_told),
     };
