@@ -448,7 +448,8 @@ describe('files', () => {
         writeFileSync(join(dir, 'lighttpd.conf'), `server.modules = ( )\nserver.document-root = "${join(dir, 'www')}"\nserver.bind = "127.0.0.1"\n`
             + `server.port = ${port}\nindex-file.names = ( "index.html" )\nmimetype.assign = ( ".html" => "text/html", ".js" => "text/javascript" )\n${snippet}`);
         const lighttpd = ['/usr/sbin/lighttpd', '/usr/local/sbin/lighttpd'].find(existsSync) ?? 'lighttpd';
-        const child = spawn(process.env.POLLUX_LIGHTTPD ?? lighttpd, ['-D', '-f', join(dir, 'lighttpd.conf')], { stdio: 'ignore' });
+        const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('POLLUX_')));
+        const child = spawn(process.env.POLLUX_LIGHTTPD ?? lighttpd, ['-D', '-f', join(dir, 'lighttpd.conf')], { stdio: 'ignore', env });
         t.after(() => child.kill('SIGKILL'));
         const closed = emitted(child, 'close');
         const url = `http://127.0.0.1:${port}`;
