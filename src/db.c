@@ -66,6 +66,15 @@ static int create_private(struct db *db, const char *path)
     return 0;
 }
 
+/* Nothing here runs in two threads, and nobody asks SQLite how much memory it has: without locks
+ * around each allocation and its book-keeping a statement costs a tenth less. In vain, and to no
+ * harm, where SQLite has been used already. */
+static void set_up_library(void)
+{
+    sqlite3_config(SQLITE_CONFIG_SINGLETHREAD);
+    sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+}
+
 int db_open(struct db **out, const char *path, bool create, bool read_only, int busy_ms)
 {
     struct db *db = calloc(1, sizeof *db);
@@ -74,6 +83,7 @@ int db_open(struct db **out, const char *path, bool create, bool read_only, int 
     if (db == NULL)
         return -1;
     db->busy_ms = busy_ms;
+    set_up_library();
     if (create && create_private(db, path) == -1)
         return -1;
     int flags = (read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE) | SQLITE_OPEN_NOMUTEX;
