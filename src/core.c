@@ -304,7 +304,7 @@ static void visitor(struct span address, char out[ADDRESS_MAX])
     }
     memset(&six.s6_addr[8], 0, 8);
     inet_ntop(AF_INET6, &six, out, ADDRESS_MAX - sizeof "/64");
-    strcat(out, "/64");
+    memcpy(out + strlen(out), "/64", sizeof "/64");
 }
 
 static void open_session(struct call *call)
