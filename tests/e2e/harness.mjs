@@ -66,7 +66,7 @@ export function once(socket, event, ms = LIMIT_MS) {
 // ---- the server
 
 /** A port of 127.0.0.1 that was free a moment ago. */
-async function freePort() {
+export async function freePort() {
     const server = net.createServer().listen(0, '127.0.0.1');
     await emitted(server, 'listening');
     const { port } = server.address();

@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { LIMIT_MS, channelName, engine, htdocs, program, request, startPollux, until, within } from './harness.mjs';
+import { LIMIT_MS, channelName, engine, freePort, htdocs, program, request, startPollux, until, within } from './harness.mjs';
 
 const top = resolve(dirname(fileURLToPath(import.meta.url)), '..', '..');
 const SEP = '\x1e';
@@ -360,6 +360,8 @@ describe('pages of other sites', () => {
 
 // ---- files
 
+/** The environment without what is meant for the tests: the program would take it for settings. */
+const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('POLLUX_')));
 const hidden = 'nobody may see this';
 /** Addresses by which one might get out of a folder that is served to NAME beside it. */
 const ways = (prefix, name) => ['..', '%2e%2e', '.%2e', '%2e.', '..%2f..', '%252e%252e', '..\\', '..%5c', '..;', '.../...', '..%00', '%c0%ae%c0%ae']
@@ -395,8 +397,8 @@ describe('files', () => {
     it('serve_gives_away_nothing_but_the_pages', async (t) => {
         const dir = mkdtempSync(join(tmpdir(), 'pollux-serve-'));
         t.after(() => rmSync(dir, { recursive: true, force: true }));
-        const env = { ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('POLLUX_'))), TMPDIR: dir };
-        const port = 20000 + process.pid % 10000;
+        const env = { ...clean, TMPDIR: dir };
+        const port = await freePort();
         const start = (...args) => spawn(join(top, 'serve'), ['--port', String(port), ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
         symlinkSync(htdocs, join(dir, 'link'));
         for (const data of [join(htdocs, 'data'), `${htdocs}/../htdocs/data/deeper`, join(dir, 'link', 'data')]) {
@@ -441,20 +443,20 @@ describe('files', () => {
         symlinkSync(htdocs, join(dir, 'share/pollux/htdocs'));
         for (const name of ['hidden', 'data/hidden', 'share/hidden', 'share/pollux/hidden', 'etc/hidden']) writeFileSync(join(dir, name), hidden);
         writeFileSync(join(dir, 'etc/pollux.conf'), `store = ${join(dir, 'data')}\n`);
-        const port = 30000 + process.pid % 10000;
+        const port = await freePort();
         const snippet = readFileSync(join(top, 'conf/lighttpd-pollux.conf.in'), 'utf8')
             .replaceAll('@sysconfdir@', join(dir, 'etc')).replaceAll('@sbindir@', join(dir, 'sbin')).replaceAll('@datadir@', join(dir, 'share'))
             .replace('/run/lighttpd/pollux.socket', join(dir, 'pollux.socket'));
         writeFileSync(join(dir, 'lighttpd.conf'), `server.modules = ( )\nserver.document-root = "${join(dir, 'www')}"\nserver.bind = "127.0.0.1"\n`
             + `server.port = ${port}\nindex-file.names = ( "index.html" )\nmimetype.assign = ( ".html" => "text/html", ".js" => "text/javascript" )\n${snippet}`);
         const lighttpd = ['/usr/sbin/lighttpd', '/usr/local/sbin/lighttpd'].find(existsSync) ?? 'lighttpd';
-        const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('POLLUX_')));
-        const child = spawn(process.env.POLLUX_LIGHTTPD ?? lighttpd, ['-D', '-f', join(dir, 'lighttpd.conf')], { stdio: 'ignore', env });
+        const child = spawn(process.env.POLLUX_LIGHTTPD ?? lighttpd, ['-D', '-f', join(dir, 'lighttpd.conf')], { env: clean, stdio: 'ignore' });
         t.after(() => child.kill('SIGKILL'));
         const closed = emitted(child, 'close');
         const url = `http://127.0.0.1:${port}`;
         const status = (path) => request(`${url}${path}`).then((answer) => answer.status, () => 0);
-        await until(async () => await status('/socket.io/?EIO=4&transport=polling') === 200, LIMIT_MS, 'a handshake through the snippet');
+        await until(async () => child.exitCode !== null || await status('/socket.io/?EIO=4&transport=polling') === 200, LIMIT_MS, 'a handshake through the snippet');
+        assert.equal(child.exitCode, null, 'lighttpd takes the snippet');
         try {
             for (const path of ['/pollux/', '/pollux/call.html', '/socket.io/socket.io.js', '/socket.io/socket.io.mjs']) assert.equal(await status(path), 200, path);
             for (const prefix of ['/', '/pollux/', '/pollux', '/socket.io/', '/socket.io/socket.io.', '/pollux/socket.io/']) {
