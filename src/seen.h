@@ -1,5 +1,6 @@
 /* seen.h - which requests of a session came already, by their `t`, which is the same when one comes
- * again. Kept as hashes: 64 bits of each, so that two different ones look alike once in 10^17. */
+ * again. Kept as hashes: 48 bits of each, so that a new one looks like an old one once in 10^13
+ * requests. All of a session's are written whenever it asks for something, so they are few bytes. */
 #ifndef POLLUX_SEEN_H
 #define POLLUX_SEEN_H
 
@@ -9,16 +10,17 @@
 
 #include "buf.h"
 
-/* As many as a client whose answers take 6 ms asks in 400 ms: a copy that is later than that was
- * not made by a network. */
-#define SEEN_MAX 64
+/* As many as a client that asks eighty times a second asks in 400 ms: a copy that is later than
+ * that was not made by a network. */
+#define SEEN_MAX 32
+#define SEEN_BYTES 6                    /* of each hash */
 
 struct seen {
     size_t count;
-    uint64_t hash[SEEN_MAX];            /* newest first */
+    unsigned char marks[SEEN_MAX][SEEN_BYTES];  /* newest first, each with its high byte first */
 };
 
-/* What stands for T; 0 for an empty one, and for no other. */
+/* What stands for T, 48 bits; 0 for an empty one, and for no other. */
 uint64_t seen_hash(struct span t);
 
 /* Was HASH put in before, and not more than SEEN_MAX others since? 0 never was. */
