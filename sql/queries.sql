@@ -8,6 +8,10 @@ COMMIT;
 -- name: turn_rollback
 ROLLBACK;
 
+-- Grows whenever another process has stored something.
+-- name: store_version
+PRAGMA data_version;
+
 -- Sessions
 
 -- name: session_find

@@ -285,6 +285,7 @@ int store_open(struct store **out, const struct settings *set, struct buf *why)
     }
     s->set = set;
     s->self = getpid();
+    s->rest.newer = s->rest.older = &s->rest;
     if (make_directory(set->store, why) == -1)
         goto fail;
     snprintf(path, sizeof path, "%s/pollux.db", set->store);
@@ -357,16 +358,22 @@ bool store_begin(struct store *s)
     if (s->failed)
         return false;
     if (!s->begun) {
-        store_check(s, db_run(db_query(s->db, Q_turn_begin)), "begin a transaction");
+        /* where there was no memory for rolling back either */
+        if (db_in_transaction(s->db))
+            store_check(s, db_run(db_query(s->db, Q_turn_rollback)), "end a failed transaction");
+        if (!s->failed)
+            store_check(s, db_run(db_query(s->db, Q_turn_begin)), "begin a transaction");
         s->begun = !s->failed;
+        if (s->begun)
+            store_check_cache(s);
     }
-    return s->begun;
+    return s->begun && !s->failed;
 }
 
 int store_commit(struct store *s)
 {
     if (!s->begun && !s->failed) {
-        store_forget(s);
+        store_rest(s);
         return 0;
     }
     store_write_sessions(s);
@@ -375,7 +382,7 @@ int store_commit(struct store *s)
     if (s->failed)
         return -1;
     s->begun = false;
-    store_forget(s);
+    store_rest(s);
     return 0;
 }
 

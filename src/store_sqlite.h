@@ -1,7 +1,9 @@
 /* store_sqlite.h - what the files of the SQLite engine (store_*.c) share, and nobody else sees.
  *
  * store_sqlite.c   opening, upgrading, the turn's transaction, words between processes
- * store_session.c  sessions and sockets
+ * store_cache.c    sessions as objects: of the turn, and between turns
+ * store_session.c  sessions
+ * store_socket.c   sockets
  * store_channel.c  channels, members, who asks to get in
  * store_message.c  messages and deliveries
  * store_tidy.c     retention
@@ -23,13 +25,15 @@ enum {
 
 #define SESSION_BUCKETS 512
 
-/* A session as the store keeps it for the turn. */
+/* A session as the store keeps it: for the turn, and for as long as it rests. */
 struct entry {
     struct session session;             /* first: a struct session * is a struct entry * */
     int64_t stored_due_ms;              /* due_ms as the row has it */
     size_t socket_cap;
-    struct entry *next_by_id;
+    struct entry *next_by_id, *next_by_sid;
     struct entry *next;                 /* all of the turn's */
+    bool rests;                         /* not of the turn; then: */
+    struct entry *newer, *older;        /* neighbours in the ring of those that rest */
 };
 
 /* How far the tidying has come: everything up to these ids was looked at. */
@@ -50,7 +54,10 @@ struct store {
     char why[512];
 
     struct entry *entries;              /* the turn's sessions */
-    struct entry *by_id[SESSION_BUCKETS];
+    struct entry rest;                  /* the ring's beginning: older is the latest to rest */
+    size_t resting;
+    int64_t version;                    /* of the database, as the objects have it */
+    struct entry *by_id[SESSION_BUCKETS], *by_sid[SESSION_BUCKETS];
 
     int64_t *touched;                   /* sessions whose poll, held here, is to be looked at */
     size_t touched_count, touched_cap, touched_next;
@@ -75,11 +82,37 @@ void store_fail(struct store *s, const char *operation);
 /* Let it fail if CODE is -1. */
 void store_check(struct store *s, int code, const char *operation);
 
-/* Forget the turn's sessions and what they touched. */
+/* ---- store_cache.c */
+
+/* A new object of the turn for session ID, all else of it zero; NULL: the store has failed. */
+struct entry *store_remember(struct store *s, int64_t id, const char *sid);
+
+/* The object that there is for a session, lent to the turn; NULL: none, look for the row. */
+struct entry *store_recall(struct store *s, int64_t id);
+struct entry *store_recall_sid(struct store *s, struct span sid);
+
+/* The turn is over and stored: its objects may rest. */
+void store_rest(struct store *s);
+
+/* Nothing is known any longer: neither of the turn nor from before. */
 void store_forget(struct store *s);
 
-/* Write the sessions that changed. */
+/* A transaction has begun: forget what rested if others have stored anything since. */
+void store_check_cache(struct store *s);
+
+static inline struct entry *store_entry(struct session *session)
+{
+    return (struct entry *)session;
+}
+
+/* ---- store_session.c, store_socket.c */
+
+/* Read the sockets of a session that was just read. */
+void store_read_sockets(struct store *s, struct entry *e);
+
+/* Write what changed. */
 void store_write_sessions(struct store *s);
+void store_write_sockets(struct store *s, struct session *session);
 
 /* What the turn's objects know better than the rows: who holds whose poll. */
 void store_freshen(struct store *s, struct members *m);
