@@ -115,7 +115,14 @@ UPDATE message SET unheard = unheard - 1 WHERE id = ?1 RETURNING unheard, body;
 -- name: message_reduce
 UPDATE message SET body = ?2, attached = NULL WHERE id = ?1;
 -- name: delivery_insert
-INSERT INTO delivery (message, socket, nth, upto_bytes) VALUES (?1, ?2, ?3, ?4);
+INSERT INTO delivery (id, message, socket, nth, upto_bytes, session, poll, sent_ms)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8);
+-- name: delivery_newest
+SELECT max(id) FROM delivery;
+-- The queue of socket ?1, which is in session ?2.
+-- name: delivery_queue
+SELECT id, message, nth, upto_bytes, session IS ?2
+  FROM delivery WHERE socket = ?1 AND arrived_ms IS NULL ORDER BY id LIMIT ?3;
 -- name: delivery_first
 SELECT nth, upto_bytes FROM delivery WHERE socket = ?1 AND arrived_ms IS NULL ORDER BY id LIMIT 1;
 -- name: delivery_last
@@ -138,6 +145,10 @@ SELECT d.id, m.type, d.socket, m.ack_id, m.body, m.attached, m.attachments
 -- name: delivery_sent
 UPDATE delivery SET session = ?3, poll = ?4, sent_ms = coalesce(sent_ms, ?5)
  WHERE socket = ?1 AND arrived_ms IS NULL AND id <= ?2 AND session IS NOT ?3;
+-- name: delivery_sent_one
+UPDATE delivery SET session = ?2, poll = ?3, sent_ms = coalesce(sent_ms, ?4) WHERE id = ?1;
+-- name: delivery_arrived_one
+UPDATE delivery SET arrived_ms = ?2 WHERE id = ?1;
 -- name: delivery_arrived
 UPDATE delivery SET arrived_ms = ?3 WHERE socket = ?1 AND arrived_ms IS NULL AND session = ?2;
 -- name: delivery_arrived_offset

@@ -321,12 +321,14 @@ static bool admissible(struct call *call, struct session *session)
         core_answer_error(call, 413, EIO_BAD_REQUEST, "Too many packets in one payload");
         return false;
     }
-    for (size_t i = 0; i < session->socket_count && !call->wait; i++)
-        if (!store_has_room(call->c->store, session->sockets[i].id, 0)) {
+    for (size_t i = 0; i < session->socket_count && !call->wait; i++) {
+        struct member client = member_of(session, &session->sockets[i]);
+        if (!store_has_room(call->c->store, &client, 0)) {
             core_answer_error(call, 429, EIO_FORBIDDEN,
                               "Too much is waiting for this client: poll first");
             return false;
         }
+    }
     return true;
 }
 

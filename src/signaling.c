@@ -255,8 +255,7 @@ static bool have_room(struct signaling *g, struct said *said, const struct membe
                       int64_t except, size_t size)
 {
     for (size_t i = 0; i < to->count; i++) {
-        int64_t socket = to->list[i].socket;
-        if (socket == except || store_has_room(g->store, socket, size))
+        if (to->list[i].socket == except || store_has_room(g->store, &to->list[i], size))
             continue;
         refuse(said, "queue_full",
                "too much is waiting for a member of the channel; send it again later");

@@ -231,9 +231,9 @@ struct message {
 /* Append one message to the log. Returns its seq, increasing; 0 when the store failed. */
 int64_t store_message(struct store *s, const struct message *m, int64_t now);
 
-/* May SIZE more bytes be queued for SOCKET? An empty queue takes one message of any size. Where the
+/* May SIZE more bytes be queued for TO? An empty queue takes one message of any size. Where the
  * store is full, queues are short. */
-bool store_has_room(struct store *s, int64_t socket, size_t size);
+bool store_has_room(struct store *s, const struct member *to, size_t size);
 
 /* Has the file, for all that store_tidy() does, twice the size that it may have? Then most of it is
  * owed to clients that do not listen. */
@@ -242,7 +242,7 @@ bool store_is_full(const struct store *s);
 /* Owe the message SEQ of SIZE bytes to TO, and touch its session. */
 void store_deliver(struct store *s, int64_t seq, size_t size, const struct member *to);
 
-/* A client as a recipient, for store_deliver(). */
+/* A client as a recipient, for store_has_room() and store_deliver(). */
 struct member member_of(const struct session *session, const struct socket *socket);
 
 /* What SESSION is owed and was not sent yet, in order, at most LIMIT; or AGAIN what its last

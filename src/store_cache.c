@@ -8,6 +8,7 @@
 
 /* Resting sessions: some 1.5 KB each. Those that talk are few; others come by once a heartbeat. */
 #define REST_MOST 1024
+#define WORDS_KEPT (1 << 20)            /* bytes of room for what a turn's messages say */
 
 static size_t by_id(int64_t id)
 {
@@ -49,6 +50,7 @@ static void drop(struct store *s, struct entry *e)
     unlink_entry(s, e);
     buf_release(&e->session.partial);
     free(e->session.sockets);
+    free(e->queues);
     free(e);
 }
 
@@ -94,19 +96,38 @@ static void drop_oldest(struct store *s)
     drop(s, oldest);
 }
 
+/* Nothing is left of the turn but its sessions. */
+static void end_turn(struct store *s)
+{
+    s->entries = NULL;
+    s->touched_count = s->touched_next = 0;
+    s->delivery_count = s->delivery_rows = s->said_count = 0;
+    if (s->words.cap > WORDS_KEPT)
+        buf_release(&s->words);
+    buf_clear(&s->words);
+}
+
+/* The turn's deliveries are rows like others. */
+static void age_queues(struct entry *e)
+{
+    for (size_t i = 0; i < e->session.socket_count; i++)
+        for (size_t j = 0; j < e->queues[i].count; j++)
+            e->queues[i].places[j].fresh = 0;
+}
+
 void store_rest(struct store *s)
 {
     struct entry *next;
 
     for (struct entry *e = s->entries; e != NULL; e = next) {
         next = e->next;
+        age_queues(e);
         if (e->session.ended || e->session.partial.len != 0)
             drop(s, e);
         else
             rest(s, e);
     }
-    s->entries = NULL;
-    s->touched_count = s->touched_next = 0;
+    end_turn(s);
     while (s->resting > REST_MOST)
         drop_oldest(s);
 }
@@ -126,8 +147,8 @@ void store_forget(struct store *s)
         next = e->next;
         drop(s, e);
     }
-    s->entries = NULL;
-    s->touched_count = s->touched_next = 0;
+    s->newest_delivery = 0;
+    end_turn(s);
 }
 
 void store_check_cache(struct store *s)
@@ -138,8 +159,10 @@ void store_check_cache(struct store *s)
     if (db_next(q) == DB_ROW)
         version = db_int(q, 0);
     store_check(s, db_done(q), "see whether others have stored anything");
-    if (version != s->version || s->failed)
+    if (version != s->version || s->failed) {
         drop_resting(s);
+        s->newest_delivery = 0;
+    }
     s->version = version;
 }
 

@@ -21,23 +21,37 @@ static void read_socket(struct db_query *q, struct socket *k)
     k->heard = db_int(q, SK_HEARD);
 }
 
+static void *more(struct store *s, void *list, size_t cap, size_t size)
+{
+    void *longer = realloc(list, cap * size);
+
+    if (longer == NULL && !s->failed) {
+        s->failed = true;
+        snprintf(s->why, sizeof s->why,
+                 "cannot read a socket: out of memory; give the machine more");
+    }
+    return longer;
+}
+
 /* Room for one more socket of E; NULL when the store fails for lack of memory. */
 static struct socket *add_socket(struct store *s, struct entry *e)
 {
     struct session *session = &e->session;
 
     if (session->socket_count == e->socket_cap) {
-        size_t cap = e->socket_cap != 0 ? e->socket_cap * 2 : 2;
-        struct socket *sockets = realloc(session->sockets, cap * sizeof *sockets);
-        if (sockets == NULL) {
-            s->failed = true;
-            snprintf(s->why, sizeof s->why,
-                     "cannot read a socket: out of memory; give the machine more");
+        size_t cap = e->socket_cap != 0 ? e->socket_cap * 2 : 1;
+        struct socket *sockets = more(s, session->sockets, cap, sizeof *sockets);
+        if (sockets == NULL)
             return NULL;
-        }
         session->sockets = sockets;
+        struct queue *queues = more(s, e->queues, cap, sizeof *queues);
+        if (queues == NULL)
+            return NULL;
+        e->queues = queues;
         e->socket_cap = cap;
     }
+    e->queues[session->socket_count].state = QUEUE_UNREAD;
+    e->queues[session->socket_count].count = 0;
     return &session->sockets[session->socket_count++];
 }
 
@@ -111,6 +125,7 @@ struct socket *store_socket_open(struct store *s, struct session *session, struc
         return NULL;
     k.id = db_last_id(s->db);
     *added = k;
+    store_entry(session)->queues[session->socket_count - 1].state = QUEUE_KNOWN;  /* empty */
     return added;
 }
 
@@ -174,7 +189,9 @@ static void detach(struct store *s, int64_t id)
         return;
     if (session->sockets[i].changed)
         write_heard(s, &session->sockets[i]);
-    session->sockets[i] = session->sockets[--session->socket_count];
+    session->socket_count--;
+    session->sockets[i] = session->sockets[session->socket_count];
+    store_entry(session)->queues[i] = store_entry(session)->queues[session->socket_count];
 }
 
 struct socket *store_socket_recover(struct store *s, struct session *session,
@@ -183,6 +200,7 @@ struct socket *store_socket_recover(struct store *s, struct session *session,
     if (!store_begin(s))
         return NULL;
     detach(s, from->id);
+    store_write_deliveries(s);
     store_arrived_offset(s, from->id, offset, now);
     struct db_query *q = db_query(s->db, Q_delivery_drop_greeting);
     db_put_int(q, 1, from->id);

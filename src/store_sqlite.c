@@ -346,6 +346,9 @@ void store_close(struct store *s)
         return;
     store_forget(s);
     free(s->touched);
+    free(s->deliveries);
+    free(s->said);
+    buf_release(&s->words);
     buf_release(&s->scratch);
     db_close(s->db);
     free(s);
@@ -376,6 +379,7 @@ int store_commit(struct store *s)
         store_rest(s);
         return 0;
     }
+    store_write_deliveries(s);
     store_write_sessions(s);
     if (!s->failed)
         store_check(s, db_run(db_query(s->db, Q_turn_commit)), "commit a transaction");
@@ -399,7 +403,7 @@ void store_rollback(struct store *s)
 
 int64_t store_written(struct store *s)
 {
-    return db_total_changes(s->db);
+    return db_total_changes(s->db) + (int64_t)(s->delivery_count - s->delivery_rows);
 }
 
 /* ---- words between processes */

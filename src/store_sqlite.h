@@ -5,7 +5,8 @@
  * store_session.c  sessions
  * store_socket.c   sockets
  * store_channel.c  channels, members, who asks to get in
- * store_message.c  messages and deliveries
+ * store_message.c  messages
+ * store_delivery.c deliveries, and the queues that they wait in
  * store_tidy.c     retention
  */
 #ifndef POLLUX_STORE_SQLITE_H
@@ -25,11 +26,41 @@ enum {
 
 #define SESSION_BUCKETS 512
 
+/* What waits for a socket, for as long as it is little. */
+#define QUEUE_SHORT 8
+
+struct place {                          /* a delivery that has not arrived */
+    int64_t delivery, message, nth, upto_bytes;
+    bool sent;                          /* in the session that the socket is in */
+    size_t fresh;                       /* 1...: its place among the turn's; 0: of an earlier turn */
+};
+
+struct queue {
+    enum { QUEUE_UNREAD, QUEUE_KNOWN, QUEUE_LONG } state;
+    size_t count;
+    struct place places[QUEUE_SHORT];   /* in order */
+};
+
+/* A delivery of the turn; its row is written later. */
+struct delivery {
+    int64_t id, message, socket, nth, upto_bytes;
+    int64_t session, poll, sent_ms;     /* 0: not sent */
+    size_t said;                        /* 1...: its message's place among the turn's */
+};
+
+/* What a message of the turn says, in store.words. */
+struct said_message {
+    enum sio_type type;
+    unsigned attachments;
+    size_t at, ack_id_len, body_len, attached_len;      /* one behind the other */
+};
+
 /* A session as the store keeps it: for the turn, and for as long as it rests. */
 struct entry {
     struct session session;             /* first: a struct session * is a struct entry * */
     int64_t stored_due_ms;              /* due_ms as the row has it */
     size_t socket_cap;
+    struct queue *queues;               /* of its sockets, in the same places */
     struct entry *next_by_id, *next_by_sid;
     struct entry *next;                 /* all of the turn's */
     bool rests;                         /* not of the turn; then: */
@@ -62,8 +93,17 @@ struct store {
     int64_t *touched;                   /* sessions whose poll, held here, is to be looked at */
     size_t touched_count, touched_cap, touched_next;
 
+    struct delivery *deliveries;        /* of the turn */
+    size_t delivery_count, delivery_cap;
+    size_t delivery_rows;               /* the first so many have been written */
+    int64_t newest_delivery;            /* 0: look */
+    struct said_message *said;          /* the turn's messages */
+    size_t said_count, said_cap;
+    struct buf words;
+
     struct db_query *owed;              /* between store_owed() and store_owed_done() */
     struct session *owed_session;
+    size_t owed_at;                     /* without a query: the place in the queue */
     struct walk walk;
     bool full;                          /* see store_is_full() */
     int64_t stored;                     /* messages and deliveries since it went on */
@@ -104,6 +144,18 @@ static inline struct entry *store_entry(struct session *session)
 {
     return (struct entry *)session;
 }
+
+/* ---- store_message.c, store_delivery.c */
+
+/* A message has one listener less to wait for. After the last: what need not be kept of it goes. */
+void store_settle(struct store *s, int64_t seq);
+
+/* The same for what an update of SOCKET's deliveries is about to mark: those sent in SESSION (0:
+ * any), up to OFFSET (0: any). */
+void store_settle_all(struct store *s, int64_t socket, int64_t session, int64_t offset);
+
+/* Write those of the turn's deliveries that are no rows yet: what comes reads or changes rows. */
+void store_write_deliveries(struct store *s);
 
 /* ---- store_session.c, store_socket.c */
 

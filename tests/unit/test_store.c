@@ -111,6 +111,54 @@ static void kept_without_payloads(void **state)
     close_counting(&r);
 }
 
+/* COUNT messages, one or AT_ONCE in a POST, to a client that hears none before all are said. */
+static void say_many(struct client *from, struct client *to, int count, bool at_once)
+{
+    char body[2048] = "", expected[2048] = "", event[32];
+
+    for (int i = 0; i < count; i++) {
+        snprintf(event, sizeof event, "42[\"message\",%d]", i);
+        strcat(strcat(expected, i != 0 ? "\n" : ""), event);
+        if (at_once)
+            strcat(strcat(body, i != 0 ? "\x1e" : ""), event);
+        else
+            assert_string_equal(client_post(from, event), "200 ok");
+    }
+    if (at_once)
+        assert_string_equal(client_post(from, body), "200 ok");
+    assert_said(to, expected);
+}
+
+/* Short queues are kept in memory, and in the turn in which they begin; long ones are not. */
+static void queues_of_all_lengths_come_once_and_in_order(void **state)
+{
+    static const char *const kept[] = { "POLLUX_LOG_EVENTS=no", NULL };
+    static const char *const blanked[] = { "POLLUX_LOG_EVENTS=no", "POLLUX_KEEP_PAYLOADS=no",
+                                           NULL };
+    struct rig r;
+    struct client a, b;
+
+    (void)state;
+    for (int blank = 0; blank < 2; blank++) {
+        rig_open(&r, blank ? blanked : kept);
+        client_join(&a, &r, "room");
+        client_join(&b, &r, "room");
+        client_hear(&a), client_hear(&b);
+        for (int count = 1; count <= 3 * QUEUE_SHORT; count++) {
+            say_many(&a, &b, count, count % 2 != 0);
+            say_many(&b, &a, count, count % 3 != 0);
+            assert_int_equal(rig_sql(&r, "SELECT count(*) FROM delivery WHERE arrived_ms IS NULL"),
+                             0);
+        }
+        assert_int_equal(rig_sql(&r, "SELECT count(*) FROM delivery WHERE sent_ms IS NULL"), 0);
+        assert_int_equal(rig_sql(&r, "SELECT max(nth) FROM delivery") > 2 * QUEUE_SHORT, 1);
+        if (blank)
+            assert_int_equal(rig_sql(&r, "SELECT count(*) FROM message WHERE name = 'message' "
+                                         "AND body IS NOT NULL"), 0);
+        close_counting(&r);
+    }
+}
+
 static void old_goes_and_what_is_owed_stays(void **state)
 {
     static const char *const keys[] = { "POLLUX_LOG_AGE_DAYS=1", "POLLUX_LOG_EVENTS=no",
@@ -265,6 +313,7 @@ int main(void)
         cmocka_unit_test(a_conversation),
         cmocka_unit_test(kept_without_addresses),
         cmocka_unit_test(kept_without_payloads),
+        cmocka_unit_test(queues_of_all_lengths_come_once_and_in_order),
         cmocka_unit_test(old_goes_and_what_is_owed_stays),
         cmocka_unit_test(file_over_its_size_loses_the_oldest),
         cmocka_unit_test(failed_turn_promises_nothing),
