@@ -80,20 +80,14 @@ DELETE FROM channel WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM member WHERE cha
 INSERT INTO member (channel, socket, role, joined_ms) VALUES (?1, ?2, ?3, ?4);
 -- name: member_delete
 DELETE FROM member WHERE channel = ?1 AND socket = ?2;
--- name: member_find
-SELECT 1 FROM member WHERE channel = ?1 AND socket = ?2;
 -- name: member_list
-SELECT m.socket, k.session, s.holder, k.away_ms, s.polled_ms, k.public
-  FROM member m JOIN socket k ON k.id = m.socket LEFT JOIN session s ON s.id = k.session
- WHERE m.channel = ?1 ORDER BY m.joined_ms, m.socket;
+SELECT m.socket, k.session, k.away_ms, k.public
+  FROM member m JOIN socket k ON k.id = m.socket WHERE m.channel = ?1 ORDER BY m.joined_ms, m.socket;
+-- name: member_rooms
+SELECT channel FROM member WHERE socket = ?1;
 -- name: member_channels
 SELECT c.id, c.name FROM member m JOIN channel c ON c.id = m.channel
  WHERE m.socket = ?1 AND m.channel > ?2 ORDER BY m.channel LIMIT 1;
--- name: member_peers
-SELECT DISTINCT p.socket, k.session, s.holder, k.away_ms, s.polled_ms, k.public
-  FROM member m JOIN member p ON p.channel = m.channel AND p.socket <> m.socket JOIN socket k ON k.id = p.socket
-  LEFT JOIN session s ON s.id = k.session
- WHERE m.socket = ?1;
 -- name: asking_insert
 INSERT INTO asking (channel, socket, due_ms) VALUES (?1, ?2, ?3);
 -- name: asking_next

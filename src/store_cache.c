@@ -148,6 +148,7 @@ void store_forget(struct store *s)
         drop(s, e);
     }
     s->newest_delivery = 0;
+    s->epoch++;
     end_turn(s);
 }
 
@@ -162,6 +163,7 @@ void store_check_cache(struct store *s)
     if (version != s->version || s->failed) {
         drop_resting(s);
         s->newest_delivery = 0;
+        s->epoch++;
     }
     s->version = version;
 }
@@ -213,10 +215,10 @@ struct entry *store_recall_sid(struct store *s, struct span sid)
 void store_freshen(struct store *s, struct members *m)
 {
     for (size_t i = 0; i < m->count; i++) {
-        const struct entry *e = store_recall(s, m->list[i].session);
-        if (e == NULL)
-            continue;
-        m->list[i].holder = e->session.holder;
-        m->list[i].polled_ms = e->session.polled_ms;
+        struct member *member = &m->list[i];
+        const struct session *session =
+            member->session != 0 ? store_session_by_id(s, member->session) : NULL;
+        member->holder = session != NULL ? session->holder : 0;
+        member->polled_ms = session != NULL ? session->polled_ms : 0;
     }
 }

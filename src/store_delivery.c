@@ -344,6 +344,8 @@ void store_sent(struct store *s, struct session *session, int64_t upto, int64_t 
 
 static void mark_arrived(struct store *s, const struct place *p, int64_t now)
 {
+    if (p->fresh > s->delivery_rows)
+        store_write_deliveries(s);
     store_settle(s, p->message);
     struct db_query *q = db_query(s->db, Q_delivery_arrived_one);
     db_put_int(q, 1, p->delivery);
@@ -384,6 +386,7 @@ static void arrived(struct store *s, struct session *session, size_t i, int64_t 
         return;
     }
     queue->state = QUEUE_UNREAD;
+    store_write_deliveries(s);
     store_settle_all(s, session->sockets[i].id, session->id, 0);
     struct db_query *q = db_query(s->db, Q_delivery_arrived);
     db_put_int(q, 1, session->sockets[i].id);
@@ -396,7 +399,6 @@ void store_arrived(struct store *s, struct session *session, int64_t now)
 {
     if (!store_begin(s))
         return;
-    store_write_deliveries(s);
     for (size_t i = 0; i < session->socket_count && !s->failed; i++)
         arrived(s, session, i, now);
     drop_settled_sockets(s, session, now);
@@ -406,7 +408,6 @@ void store_arrived_offset(struct store *s, int64_t socket, int64_t offset, int64
 {
     if (offset <= 0 || !store_begin(s))
         return;
-    store_write_deliveries(s);
     store_settle_all(s, socket, 0, offset);
     struct db_query *q = db_query(s->db, Q_delivery_arrived_offset);
     db_put_int(q, 1, socket);

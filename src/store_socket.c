@@ -199,6 +199,7 @@ struct socket *store_socket_recover(struct store *s, struct session *session,
 {
     if (!store_begin(s))
         return NULL;
+    store_unlist(s, from->id);
     detach(s, from->id);
     store_write_deliveries(s);
     store_arrived_offset(s, from->id, offset, now);
@@ -222,6 +223,7 @@ void store_socket_away(struct store *s, int64_t id, int64_t now)
 {
     if (!store_begin(s))
         return;
+    store_unlist(s, id);
     detach(s, id);
     struct db_query *q = db_query(s->db, Q_socket_away);
     db_put_int(q, 1, id);
@@ -245,6 +247,7 @@ void store_socket_gone(struct store *s, int64_t id, bool keep, int64_t now)
 {
     if (!store_begin(s))
         return;
+    store_unlist(s, id);
     if (keep) {
         mark_gone(s, id, now);
     } else {

@@ -286,6 +286,7 @@ int store_open(struct store **out, const struct settings *set, struct buf *why)
     s->set = set;
     s->self = getpid();
     s->rest.newer = s->rest.older = &s->rest;
+    s->epoch = 1;
     if (make_directory(set->store, why) == -1)
         goto fail;
     snprintf(path, sizeof path, "%s/pollux.db", set->store);
@@ -345,6 +346,7 @@ void store_close(struct store *s)
     if (s == NULL)
         return;
     store_forget(s);
+    store_release_rooms(s);
     free(s->touched);
     free(s->deliveries);
     free(s->said);

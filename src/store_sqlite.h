@@ -55,6 +55,18 @@ struct said_message {
     size_t at, ack_id_len, body_len, attached_len;      /* one behind the other */
 };
 
+#define ROOMS 512
+
+/* A channel as it was last read, for as long as nobody stores anything else. */
+struct room {
+    int64_t id;                         /* 0: none */
+    uint64_t epoch;                     /* the store's, or it is out of date */
+    char *key;                          /* its namespace, a NUL, its name */
+    size_t key_len, key_cap;
+    bool listed;                        /* MEMBERS are known; but for who holds their polls */
+    struct members members;
+};
+
 /* A session as the store keeps it: for the turn, and for as long as it rests. */
 struct entry {
     struct session session;             /* first: a struct session * is a struct entry * */
@@ -92,6 +104,10 @@ struct store {
 
     int64_t *touched;                   /* sessions whose poll, held here, is to be looked at */
     size_t touched_count, touched_cap, touched_next;
+
+    uint64_t epoch;                     /* what was read before it began is out of date */
+    struct room rooms[ROOMS];           /* each in the place that its id gives */
+    int64_t named[ROOMS];               /* their ids, each in the place that its name gives */
 
     struct delivery *deliveries;        /* of the turn */
     size_t delivery_count, delivery_cap;
@@ -145,6 +161,12 @@ static inline struct entry *store_entry(struct session *session)
     return (struct entry *)session;
 }
 
+/* ---- store_channel.c */
+
+/* SOCKET is about to go away or has come back: read who is in its channels again. */
+void store_unlist(struct store *s, int64_t socket);
+void store_release_rooms(struct store *s);
+
 /* ---- store_message.c, store_delivery.c */
 
 /* A message has one listener less to wait for. After the last: what need not be kept of it goes. */
@@ -166,7 +188,7 @@ void store_read_sockets(struct store *s, struct entry *e);
 void store_write_sessions(struct store *s);
 void store_write_sockets(struct store *s, struct session *session);
 
-/* What the turn's objects know better than the rows: who holds whose poll. */
+/* Who holds the polls of M, which may have been listed earlier: their sessions know. */
 void store_freshen(struct store *s, struct members *m);
 
 /* What was sent to the socket and is not beyond delivery OFFSET has arrived; or: nothing that it

@@ -234,6 +234,63 @@ static void failed_turn_promises_nothing(void **state)
     close_counting(&r);
 }
 
+/* What a failed turn found out about a channel that it opened itself is forgotten with it. */
+static void failed_turn_leaves_no_channel_behind(void **state)
+{
+    static const char *const keys[] = { "POLLUX_LOG_EVENTS=no", NULL };
+    struct rig r;
+    struct client a, b;
+
+    (void)state;
+    rig_open(&r, keys);
+    client_join(&a, &r, "room");
+    client_join(&b, &r, "room");
+    client_hear(&a), client_hear(&b);
+    write_sql(&r, "CREATE TRIGGER trouble BEFORE INSERT ON message WHEN new.body LIKE '%poison%' "
+                  "BEGIN SELECT raise(ABORT, 'no more room'); END");
+    assert_string_equal(client_post(&a, "42[\"message\",0]"), "200 ok");
+    assert_starts(client_post(&a, "42[\"create or join\",\"new\"]\x1e"
+                                  "42[\"message\",{\"channel\":\"new\",\"message\":\"poison\"}]"),
+                  "503 ");
+    client_post(&b, "42[\"create or join\",\"new\"]");
+    assert_non_null(strstr(client_hear(&b), "[\"created\",\"new\""));
+    client_post(&a, "42[\"create or join\",\"new\"]");
+    assert_non_null(strstr(client_hear(&a), "[\"joined\",\"new\""));
+    client_post(&a, "42[\"message\",{\"channel\":\"new\",\"message\":1}]");
+    assert_non_null(strstr(client_hear(&b), "[\"message\",1]"));
+    close_counting(&r);
+}
+
+/* Of two sockets in a session one leaves: what the other is owed stays its own. */
+static void queues_stay_with_their_sockets(void **state)
+{
+    static const char *const keys[] = { "POLLUX_LOG_EVENTS=no", "POLLUX_NAMESPACES=/chat", NULL };
+    struct rig r;
+    struct client a, b;
+
+    (void)state;
+    rig_open(&r, keys);
+    client_join(&a, &r, "room");
+    client_join(&b, &r, "room");
+    for (struct client *c = &a;; c = &b) {
+        client_post(c, "40/chat,");
+        client_post(c, "42/chat,[\"create or join\",\"there\"]");
+        if (c == &b)
+            break;
+    }
+    client_hear(&a), client_hear(&b);
+    client_post(&a, "42[\"message\",1]");       /* its poll is answered; the rest waits */
+    client_post(&a, "42/chat,[\"message\",2]");
+    client_post(&a, "42/chat,[\"message\",3]");
+    client_post(&b, "41");
+    assert_starts(client_hear(&b), "42[\"message\",1]\n42/chat,[\"message\",2]\n42/chat,["
+                                   "\"message\",3]\n42/chat,[\"pollux\"");
+    assert_string_equal(client_hear(&b), "");
+    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM delivery JOIN socket k ON k.id = socket "
+                                 "WHERE arrived_ms IS NULL AND k.nsp = '/chat'"), 0);
+    close_counting(&r);
+}
+
 static void views_show_no_control_characters(void **state)
 {
     static const char *const views[] = { "conversation", "who" };
@@ -317,6 +374,8 @@ int main(void)
         cmocka_unit_test(old_goes_and_what_is_owed_stays),
         cmocka_unit_test(file_over_its_size_loses_the_oldest),
         cmocka_unit_test(failed_turn_promises_nothing),
+        cmocka_unit_test(failed_turn_leaves_no_channel_behind),
+        cmocka_unit_test(queues_stay_with_their_sockets),
         cmocka_unit_test(views_show_no_control_characters),
         cmocka_unit_test(files_of_others_are_refused),
         cmocka_unit_test(every_statement_has_run),
