@@ -362,33 +362,37 @@ static bool known_again(struct call *call, struct session *session)
     return true;
 }
 
-/* The mark of a request: of this one, NAME is "t", or of another one that it names. */
-static uint64_t read_t(const struct request *rq, const char *name)
-{
-    char t[T_MAX + 1];
-    long len = http_query(rq->query, name, t, sizeof t);
+/* What a request's query says. */
+struct query {
+    char transport[16], version[8], sid[ID_LEN + 1], t[T_MAX + 1];
+    char shim[4], wait[8], after[T_MAX + 1];    /* of this project's client file alone */
+    bool known;                         /* it names a session */
+};
 
-    return len > 0 ? seen_hash((struct span){ t, (size_t)len }) : 0;
+static void read_query(struct span text, struct query *q)
+{
+    struct http_field fields[] = {
+        { "sid", q->sid, sizeof q->sid, 0 },
+        { "transport", q->transport, sizeof q->transport, 0 },
+        { "EIO", q->version, sizeof q->version, 0 },
+        { "t", q->t, sizeof q->t, 0 },
+        { "pollux", q->shim, sizeof q->shim, 0 },
+        { "wait", q->wait, sizeof q->wait, 0 },
+        { "after", q->after, sizeof q->after, 0 },
+    };
+
+    http_query(text, fields, sizeof fields / sizeof fields[0]);
+    q->known = fields[0].len != -1;
 }
 
-/* What this project's client file was offered in the handshake. */
-static void read_offers(struct call *call, const struct session *session)
+static void take_session(struct call *call, const struct query *q)
 {
-    char wait[8];
+    struct session *session = store_session(call->c->store, span_of(q->sid));
 
-    if (!session->shim)
-        return;
-    call->wait = http_query(call->rq->query, "wait", wait, sizeof wait) > 0
-                 && strcmp(wait, "true") == 0;
-    call->after = read_t(call->rq, "after");
-}
-
-static void take_session(struct call *call, const char *sid)
-{
-    struct session *session = store_session(call->c->store, span_of(sid));
-
-    if (session != NULL)
-        read_offers(call, session);
+    if (session != NULL && session->shim) {     /* what it was offered in the handshake */
+        call->wait = strcmp(q->wait, "true") == 0;
+        call->after = seen_hash(span_of(q->after));
+    }
     if (session == NULL)
         core_answer_error(call, 400, EIO_SID_UNKNOWN, "Session ID unknown");
     else if (!within_rate(call, session))
@@ -404,7 +408,7 @@ static void take_session(struct call *call, const char *sid)
 void core_take(struct core *c, struct host *h, const struct request *rq, int64_t now)
 {
     struct call call = { .c = c, .h = h, .rq = rq, .now = now };
-    char transport[16] = "", sid[ID_LEN + 1] = "", version[8] = "", shim[4] = "";
+    struct query q;
 
     c->signaling.now = now;
     if (rq->cut && !rq->again) {
@@ -424,19 +428,17 @@ void core_take(struct core *c, struct host *h, const struct request *rq, int64_t
         preflight(&call);
         return;
     }
-    http_query(rq->query, "transport", transport, sizeof transport);
-    http_query(rq->query, "EIO", version, sizeof version);
-    bool known = http_query(rq->query, "sid", sid, sizeof sid) != -1;
-    call.shim = http_query(rq->query, "pollux", shim, sizeof shim) > 0 && strcmp(shim, "1") == 0;
-    call.t = read_t(rq, "t");
-    if (!well_formed(&call, transport, known))
+    read_query(rq->query, &q);
+    call.shim = strcmp(q.shim, "1") == 0;
+    call.t = seen_hash(span_of(q.t));
+    if (!well_formed(&call, q.transport, q.known))
         return;
     if (!allowed)
         core_answer_error(&call, 403, EIO_FORBIDDEN,
                           "Forbidden: pages of this origin may not connect; see allowed_origins");
-    else if (known)
-        take_session(&call, sid);
-    else if (strcmp(version, "4") != 0)
+    else if (q.known)
+        take_session(&call, &q);
+    else if (strcmp(q.version, "4") != 0)
         core_answer_error(&call, 400, EIO_BAD_VERSION, "Unsupported protocol version");
     else
         open_session(&call);

@@ -81,19 +81,42 @@ static long percent_decode(struct span value, char *out, size_t cap)
     return (long)used;
 }
 
-long http_query(struct span query, const char *name, char *out, size_t cap)
+/* Take off *QUERY its first pair, and the & behind it; *NAME is what is before the first =. */
+static struct span take_pair(struct span *query, struct span *name)
 {
-    long len = -1;
+    const char *end = memchr(query->p, '&', query->len);
+    size_t len = end != NULL ? (size_t)(end - query->p) : query->len;
+    const char *equals = memchr(query->p, '=', len);
+    size_t name_len = equals != NULL ? (size_t)(equals - query->p) : len;
+    struct span value = { query->p + name_len + (equals != NULL),
+                          len - name_len - (equals != NULL) };
 
-    while (query.len != 0 && len == -1) {
-        struct span value = take_until(&query, "&");
-        struct span key = take_until(&value, "=");
-        if (span_is(key, name))
-            len = percent_decode(value, out, cap);
+    *name = (struct span){ query->p, name_len };
+    query->p += len + (end != NULL);
+    query->len -= len + (end != NULL);
+    return value;
+}
+
+void http_query(struct span query, struct http_field *fields, size_t count)
+{
+    struct span name;
+
+    for (size_t i = 0; i < count; i++) {
+        fields[i].len = -1;
+        if (fields[i].cap != 0)
+            fields[i].out[0] = '\0';
     }
-    if (len < 0 && cap != 0)
-        out[0] = '\0';
-    return len;
+    while (query.len != 0) {
+        struct span value = take_pair(&query, &name);
+        for (size_t i = 0; i < count; i++) {
+            struct http_field *f = &fields[i];
+            if (f->len != -1 || !span_is(name, f->name))
+                continue;
+            f->len = percent_decode(value, f->out, f->cap);
+            if (f->len < 0 && f->cap != 0)
+                f->out[0] = '\0';
+        }
+    }
 }
 
 /* ---- origins */

@@ -11,11 +11,18 @@ enum http_method { HTTP_GET, HTTP_POST, HTTP_OPTIONS, HTTP_OTHER };
 /* GET, POST, OPTIONS by their names; anything else, HEAD too, is HTTP_OTHER. */
 enum http_method http_method(struct span name);
 
-/* Find NAME in QUERY (`a=b&c=d`, no '?'), percent-decode its value ('+' is a space) into OUT
- * with a NUL. Returns the length; -1 when NAME is absent; -2 when the value does not fit CAP,
- * holds a NUL, or is wrongly escaped (OUT is then empty). Of several the first. Names are
- * compared as they stand. */
-long http_query(struct span query, const char *name, char *out, size_t cap);
+/* A field of a query that is asked for. */
+struct http_field {
+    const char *name;
+    char *out;                          /* gets the value and a NUL, in CAP bytes */
+    size_t cap;
+    long len;                           /* the value's; -1: absent; -2: see below */
+};
+
+/* Find the FIELDS in QUERY (`a=b&c=d`, no '?'), percent-decode their values ('+' is a space). One
+ * that does not fit, holds a NUL or is wrongly escaped has length -2; its text is then empty, as
+ * that of one that is absent. Of several the first counts. Names are compared as they stand. */
+void http_query(struct span query, struct http_field *fields, size_t count);
 
 /* Is ORIGIN (an Origin header, e.g. `https://a.example:8443`) the origin that HOST (a Host
  * header) and HTTPS name? Default ports count as absent; letters compare without case. */

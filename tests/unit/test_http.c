@@ -33,9 +33,25 @@ static long find(struct span query, const char *name, char *out, size_t cap)
     assert_non_null(copy);
     if (query.len != 0)
         memcpy(copy, query.p, query.len);
-    long len = http_query((struct span){ copy, query.len }, name, out, cap);
+    struct http_field f = { name, out, cap, 7 };
+    http_query((struct span){ copy, query.len }, &f, 1);
     free(copy);
-    return len;
+    return f.len;
+}
+
+static void fields_are_found_in_one_go(void **state)
+{
+    char a[8] = "old", b[8] = "old", c[8] = "old";
+    struct http_field fields[] = { { "a", a, sizeof a, 0 }, { "b", b, 2, 0 }, { "c", c, 8, 0 } };
+
+    (void)state;
+    http_query(SPAN("b=long&a=%31+2&&b=x&a=3&d"), fields, 3);
+    assert_int_equal(fields[0].len, 3);
+    assert_string_equal(a, "1 2");
+    assert_int_equal(fields[1].len, -2);
+    assert_string_equal(b, "");
+    assert_int_equal(fields[2].len, -1);
+    assert_string_equal(c, "");
 }
 
 static void query_values_are_found_and_decoded(void **state)
@@ -75,9 +91,9 @@ static void query_values_are_found_and_decoded(void **state)
                      cases[i].query.p);
         assert_string_equal(out, cases[i].value);
     }
-    assert_int_equal(http_query((struct span){ NULL, 0 }, "a", out, sizeof out), -1);
-    assert_int_equal(http_query(SPAN("a="), "a", out, 0), -2);
-    assert_int_equal(http_query(SPAN("a="), "a", out, 1), 0);
+    assert_int_equal(find((struct span){ NULL, 0 }, "a", out, sizeof out), -1);
+    assert_int_equal(find(SPAN("a="), "a", out, 0), -2);
+    assert_int_equal(find(SPAN("a="), "a", out, 1), 0);
 }
 
 /* ---- origins */
@@ -394,6 +410,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(methods_go_by_their_exact_names),
         cmocka_unit_test(query_values_are_found_and_decoded),
+        cmocka_unit_test(fields_are_found_in_one_go),
         cmocka_unit_test(same_origin_means_scheme_host_and_port),
         cmocka_unit_test(origins_are_allowed_by_the_list_alone),
         cmocka_unit_test(poll_is_answered_in_few_lines),
