@@ -206,3 +206,15 @@ DELETE FROM notice WHERE id IN (SELECT id FROM notice ORDER BY id LIMIT ?2)
 -- name: store_size
 SELECT (SELECT page_count FROM pragma_page_count()) - (SELECT freelist_count FROM pragma_freelist_count()),
        (SELECT page_size FROM pragma_page_size());
+
+-- Figures
+
+-- What there is: sessions, sockets, channels, deliveries owed, messages. Those go oldest first, so that none need be
+-- counted.
+-- name: store_figures
+SELECT (SELECT sessions FROM visitor WHERE address = ''),
+       (SELECT count(*) FROM socket WHERE session IS NOT NULL AND gone_ms IS NULL)
+           + (SELECT count(*) FROM socket WHERE away_ms IS NOT NULL),
+       (SELECT count(*) FROM channel),
+       (SELECT count(*) FROM delivery WHERE arrived_ms IS NULL),
+       (SELECT max(id) FROM message) - (SELECT min(id) FROM message) + 1;

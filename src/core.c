@@ -33,6 +33,7 @@ struct core *core_new(struct store *store, const struct settings *set)
     c->store = store;
     c->set = set;
     c->self = getpid();
+    c->counters = &c->own;
     signaling_init(&c->signaling, store, set);
     return c;
 }
@@ -50,13 +51,21 @@ void core_free(struct core *c)
     free(c);
 }
 
-/* ---- retries */
+void core_count_in(struct core *c, struct counters *counters)
+{
+    c->counters = counters;
+}
+
+struct counters *core_counters(struct core *c)
+{
+    return c->counters;
+}
 
 /* ---- answers */
 
-/* Remember that H is to get what stands in c->out from AT on. False without memory: the turn
- * fails, and H is still the caller's. */
-static bool add_answer(struct core *c, const struct held *h, bool parked, size_t at)
+/* Remember that H is to get what stands in c->out from AT on, an answer of STATUS. False without
+ * memory: the turn fails, and H is still the caller's. */
+static bool add_answer(struct core *c, const struct held *h, bool parked, size_t at, int status)
 {
     if (c->answer_count == c->answer_cap) {
         size_t cap = c->answer_cap != 0 ? c->answer_cap * 2 : 64;
@@ -68,7 +77,8 @@ static bool add_answer(struct core *c, const struct held *h, bool parked, size_t
         c->answers = answers;
         c->answer_cap = cap;
     }
-    c->answers[c->answer_count++] = (struct answer){ *h, parked, at, c->out.len - at };
+    c->answers[c->answer_count++] = (struct answer){ *h, parked, at, c->out.len - at,
+                                                     status };
     return true;
 }
 
@@ -101,6 +111,7 @@ static void answer_unavailable(struct core *c, struct host *h, struct conn conn,
     buf_clear(&c->out);
     write_error(c, 503, EIO_FORBIDDEN, UNAVAILABLE, (struct span){ NULL, 0 });
     host_answer(h, conn, parked, buf_ok(&c->out) ? buf_span(&c->out) : SPAN(NO_MEMORY));
+    stats_status(c->counters, 503);
 }
 
 static void answer_call(struct call *call, struct http_answer *a)
@@ -112,7 +123,7 @@ static void answer_call(struct call *call, struct http_answer *a)
     if (call->cross_origin)
         allow_origin(c, a, call->rq->origin);
     http_write(&c->out, a);
-    if (!add_answer(c, &h, false, at))
+    if (!add_answer(c, &h, false, at, a->status))
         answer_unavailable(c, call->h, h.conn, false);
 }
 
@@ -132,6 +143,13 @@ void core_answer_ok(struct call *call)
     answer_call(call, &a);
 }
 
+void core_answer_plain(struct call *call, int status, const char *type, struct span body)
+{
+    struct http_answer a = { .status = status, .type = type, .body = body };
+
+    answer_call(call, &a);
+}
+
 void core_answer_error(struct call *call, int status, enum eio_error code, const char *message)
 {
     struct core *c = call->c;
@@ -140,7 +158,7 @@ void core_answer_error(struct call *call, int status, enum eio_error code, const
 
     write_error(c, status, code, message,
                 call->cross_origin ? call->rq->origin : (struct span){ NULL, 0 });
-    if (!add_answer(c, &h, false, at))
+    if (!add_answer(c, &h, false, at, status))
         answer_unavailable(c, call->h, h.conn, false);
 }
 
@@ -159,7 +177,7 @@ void core_answer_held(struct core *c, int64_t session, const char *origin, struc
         size_t at = c->out.len;
         allow_origin(c, &a, span_of(origin));
         http_write(&c->out, &a);
-        if (!add_answer(c, &h, true, at)) {
+        if (!add_answer(c, &h, true, at, a.status)) {
             park_add(c->park, &h);      /* it has just made room */
             return;
         }
@@ -411,16 +429,16 @@ void core_take(struct core *c, struct host *h, const struct request *rq, int64_t
     struct query q;
 
     c->signaling.now = now;
+    c->counters->requests++;
     if (rq->cut && !rq->again) {
         core_answer_error(&call, 503, EIO_FORBIDDEN,
                           "Service unavailable: the request did not arrive whole");
         return;
     }
+    if (core_stats(&call))
+        return;
     if (!span_is(rq->path, c->set->path)) {
-        struct http_answer a = { .status = 404,
-                                 .type = "text/plain; charset=UTF-8",
-                                 .body = SPAN("Not found\n") };
-        answer_call(&call, &a);
+        core_answer_plain(&call, 404, "text/plain; charset=UTF-8", SPAN("Not found\n"));
         return;
     }
     bool allowed = origin_allowed(&call);
@@ -473,7 +491,7 @@ void core_gone(struct core *c, int64_t id, int64_t now)
         if (h.shared)
             store_touch(c->store, id, OTHERS);
         size_t at = c->out.len;
-        if (!add_answer(c, &h, true, at)) {     /* nothing: it ends the connection */
+        if (!add_answer(c, &h, true, at, 0)) {  /* nothing: it ends the connection */
             park_add(c->park, &h);
             return;
         }
@@ -579,12 +597,27 @@ static void forget_turn(struct core *c)
     buf_clear(&c->payload);
     c->answer_count = c->fresh_count = 0;
     c->written = store_written(c->store);
+    c->signaling.relayed = 0;
     c->no_memory = false;
+}
+
+/* Commit; what it took and what it relayed counts if there was anything. */
+static int commit(struct core *c)
+{
+    bool begun = store_begun(c->store);
+    uint64_t from = begun ? stats_clock() : 0;
+
+    if (store_commit(c->store) == -1)
+        return -1;
+    if (begun)
+        stats_time(&c->counters->commit, stats_clock() - from);
+    c->counters->hops += c->signaling.relayed;
+    return 0;
 }
 
 int core_commit(struct core *c)
 {
-    if (c->no_memory || !buf_ok(&c->out) || store_commit(c->store) == -1)
+    if (c->no_memory || !buf_ok(&c->out) || commit(c) == -1)
         return -1;
     if (c->failing)
         log_line(LOG_INFO, "P304", "store", NULL, "it works again");
@@ -621,7 +654,10 @@ void core_send(struct core *c, struct host *h)
     for (size_t i = 0; i < c->answer_count; i++) {
         const struct answer *a = &c->answers[i];
         host_answer(h, a->held.conn, a->parked, (struct span){ c->out.data + a->at, a->len });
+        if (a->status != 0)
+            stats_status(c->counters, a->status);
     }
+    c->counters->held = park_count(c->park);
     forget_turn(c);
 }
 

@@ -9,6 +9,7 @@
 
 #include "host.h"
 #include "settings.h"
+#include "stats.h"
 #include "store.h"
 
 struct core;
@@ -16,6 +17,12 @@ struct core;
 /* STORE and SET are borrowed until core_free(). NULL without memory. */
 struct core *core_new(struct store *store, const struct settings *set);
 void core_free(struct core *c);
+
+/* Count in COUNTERS (borrowed until core_free()) from now on; before, it counts for itself. */
+void core_count_in(struct core *c, struct counters *counters);
+
+/* Where it counts, for what the loop knows. */
+struct counters *core_counters(struct core *c);
 
 /* When to run a turn at the latest. */
 int64_t core_deadline(const struct core *c);

@@ -3,6 +3,7 @@
  * core.c        the turn: taking requests, waking, committing, sending
  * core_poll.c   what a poll is answered
  * core_post.c   what a POST's packets do
+ * core_stats.c  the page of figures
  */
 #ifndef POLLUX_CORE_TURN_H
 #define POLLUX_CORE_TURN_H
@@ -18,6 +19,7 @@ struct answer {
     struct held held;
     bool parked;                /* it was held: in a turn that fails it is held on */
     size_t at, len;             /* its place in core.out */
+    int status;                 /* 0: nobody is there to be answered */
 };
 
 struct core {
@@ -40,6 +42,8 @@ struct core {
     bool failing;               /* the last turn failed: say so once */
     bool leaving;               /* hold no polls any more */
     bool no_memory;             /* for an answer: the turn fails */
+    struct counters *counters;  /* where it counts: its own, or those of core_count_in() */
+    struct counters own;
 };
 
 /* One request on its way through. */
@@ -58,6 +62,7 @@ struct call {
 /* The request's answer: an Engine.IO payload; or `ok`; or an error with its code and sentence. */
 void core_answer_payload(struct call *call, struct span payload);
 void core_answer_ok(struct call *call);
+void core_answer_plain(struct call *call, int status, const char *type, struct span body);
 
 enum eio_error {
     EIO_TRANSPORT_UNKNOWN,
@@ -86,5 +91,8 @@ void core_fill(struct core *c, struct session *session, int64_t now);
 
 /* core_post.c: a POST came. */
 void core_post(struct call *call, struct session *session);
+
+/* core_stats.c: is the call for the page of figures? Then it was answered. */
+bool core_stats(struct call *call);
 
 #endif

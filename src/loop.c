@@ -19,6 +19,8 @@ static void end_turn(struct host *h, struct core *c, struct bell *b)
 /* One turn. Returns how many requests it took. */
 static size_t turn(struct host *h, struct core *c, struct bell *b, int64_t now, bool rang)
 {
+    struct counters *counters = core_counters(c);
+    uint64_t from = stats_clock();
     struct request rq;
     size_t count = 0;
     int64_t gone;
@@ -32,6 +34,8 @@ static size_t turn(struct host *h, struct core *c, struct bell *b, int64_t now, 
     core_time(c, now);                  /* heartbeats, sessions and windows that are over */
     core_wake(c, now);                  /* whoever has something to hear gets its poll filled */
     end_turn(h, c, b);                  /* one transaction a turn */
+    stats_batch(&counters->batch, count);
+    stats_time(&counters->turn, stats_clock() - from);
     return count;
 }
 

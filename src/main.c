@@ -18,6 +18,7 @@
 #include "log.h"
 #include "loop.h"
 #include "settings.h"
+#include "stats.h"
 #include "store.h"
 #include "supervise.h"
 #include "takeover.h"
@@ -190,6 +191,21 @@ static void raise_descriptor_limit(void)
 
 /* ---- serving */
 
+/* Let C count where others see it. A CGI process does not: it ends before anybody looks. */
+static void count_openly(struct core *c, struct stats *stats, const struct server *server)
+{
+    struct buf why = BUF_EMPTY;
+
+    if (server->how == SERVE_CGI)
+        return;
+    if (stats_open(stats, server->set.store, &why) == 0)
+        core_count_in(c, stats->counters);
+    else
+        log_line(LOG_WARNING, "P140", "stats", NULL, "%s; this process is in no figures",
+                 buf_text(&why));
+    buf_release(&why);
+}
+
 /* Open everything, serve until told to stop. Returns the exit status. */
 static int serve(void *arg)
 {
@@ -197,6 +213,7 @@ static int serve(void *arg)
     const struct settings *set = &server->set;
     struct buf why = BUF_EMPTY;
     struct bell bell = { -1, -1 };
+    struct stats stats = { NULL, -1, NULL };
     struct store *store = NULL;
     struct host *host = NULL;
     struct core *core = NULL;
@@ -217,6 +234,7 @@ static int serve(void *arg)
         buf_add_text(&why, "cannot serve: out of memory; give the machine more");
         goto out;
     }
+    count_openly(core, &stats, server);
     loop_run(host, core, &bell);
     supervise_succeed(&server->program);
     loop_leave(host, core, &bell);
@@ -226,6 +244,7 @@ out:
     if (status != 0)
         log_line(LOG_ERROR, "P001", "main", NULL, "%s", buf_text(&why));
     core_free(core);
+    stats_release(&stats);
     host_close(host);
     bell_release(&bell);
     store_close(store);

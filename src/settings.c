@@ -6,6 +6,7 @@
  */
 #include "settings.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <errno.h>
 #include <ini.h>
@@ -82,7 +83,8 @@ static const void *field_of(const struct settings *s, const struct key *key)
 /* Lists are texts whose words stand apart; in a file they may go on over several lines. */
 static bool is_list(const struct key *key)
 {
-    return strcmp(key->name, "namespaces") == 0 || strcmp(key->name, "allowed_origins") == 0;
+    return strcmp(key->name, "namespaces") == 0 || strcmp(key->name, "allowed_origins") == 0
+        || strcmp(key->name, "metrics_allow") == 0;
 }
 
 /* ---- messages -------------------------------------------------------------------------------- */
@@ -396,6 +398,27 @@ static const char *wrong_namespace(struct span word)
     return NULL;
 }
 
+static const char *wrong_address(struct span word)
+{
+    char text[INET6_ADDRSTRLEN];
+    unsigned char address[sizeof(struct in6_addr)];
+
+    if (span_is(word, "*") || span_is(word, "loopback"))
+        return NULL;
+    if (span_copy(word, text, sizeof text)
+            && (inet_pton(AF_INET, text, address) == 1 || inet_pton(AF_INET6, text, address) == 1))
+        return NULL;
+    return "is no address; write one like 192.0.2.7 or 2001:db8::7, or loopback, or *";
+}
+
+/* What each word of the list KEY is judged by. */
+static const char *(*word_judge(const struct key *key))(struct span)
+{
+    if (strcmp(key->name, "namespaces") == 0)
+        return wrong_namespace;
+    return strcmp(key->name, "metrics_allow") == 0 ? wrong_address : wrong_origin;
+}
+
 /* Let WRONG judge each word of VALUE. */
 static int check_words(const struct key *key, const char *value, const char *(*wrong)(struct span),
                        const struct origin *at, struct buf *why)
@@ -431,6 +454,18 @@ static int check_path(const struct key *key, const char *value, const struct ori
     return -1;
 }
 
+static int check_metrics_path(const struct key *key, const char *value, const struct origin *at,
+                              struct buf *why)
+{
+    if (*value == '\0' || (*value == '/' && value[strcspn(value, " ?#%\"\\")] == '\0'))
+        return 0;
+    begin_why(why, at, key);
+    buf_addf(why, "is \"%s\"; it begins with '/' and holds no space, ?, #, %%, quote or backslash, "
+                  "like /pollux-metrics, or it is empty",
+             value);
+    return -1;
+}
+
 static int set_text(struct settings *s, const struct key *key, const char *value,
                     const struct origin *at, struct buf *why)
 {
@@ -440,7 +475,7 @@ static int set_text(struct settings *s, const struct key *key, const char *value
         return -1;
     if (is_list(key)) {
         bool nsps = strcmp(key->name, "namespaces") == 0;
-        if (check_words(key, value, nsps ? wrong_namespace : wrong_origin, at, why) == -1)
+        if (check_words(key, value, word_judge(key), at, why) == -1)
             return -1;
         text = tidy_list(value);
         if (text != NULL && *text == '\0' && nsps) {
@@ -451,6 +486,10 @@ static int set_text(struct settings *s, const struct key *key, const char *value
     }
     if (strcmp(key->name, "path") == 0)
         return check_path(key, value, at, why) == -1 ? -1 : put_text(s, key, strdup(value), why);
+    if (strcmp(key->name, "metrics_path") == 0)
+        return check_metrics_path(key, value, at, why) == -1
+                   ? -1
+                   : put_text(s, key, strdup(value), why);
 
     if (*value == '\0') {
         begin_why(why, at, key);
@@ -757,6 +796,14 @@ static int check_together(const struct settings *s, struct buf *why)
                  s->max_queued_bytes, s->max_payload_bytes);
         return -1;
     }
+    if (strcmp(s->metrics_path, s->path) == 0) {
+        buf_clear(why);
+        buf_addf(why,
+                 "settings: metrics_path and path are both %s, so that no client could connect; "
+                 "choose another metrics_path",
+                 s->path);
+        return -1;
+    }
     return 0;
 }
 
@@ -845,7 +892,7 @@ static void print_text(struct buf *out, const struct key *key, const char *text)
 
     buf_addf(out, "%s =", key->name);
     if (!is_list(key)) {
-        buf_addf(out, " %s\n", text);
+        buf_addf(out, "%s%s\n", *text != '\0' ? " " : "", text);
         return;
     }
     while (*text != '\0') {

@@ -248,6 +248,7 @@ static void send_to_members(struct signaling *g, struct said *said, struct span 
 
     said->seq = deliver(g, &m, &g->members, said->sender.id);
     said->recipients = m.recipients;
+    g->relayed += m.recipients;
 }
 
 /* Has everyone in TO but EXCEPT (a socket's id) room for SIZE more bytes? Else SAID is refused. */

@@ -14,6 +14,7 @@ struct signaling {
     const struct settings *set;
     int64_t now;                        /* the turn's time */
     int64_t due_ms;                     /* call signaling_time() no later than then */
+    size_t relayed;                     /* in this turn, once for each recipient */
     size_t work;                        /* done for the request at hand: set it to 0 for each */
     int64_t asked;                      /* the roll call that the last slice came to; 0: all */
     struct members members;             /* scratch: recipients of what is being said */

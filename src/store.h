@@ -19,6 +19,7 @@
 #include "seen.h"
 #include "settings.h"
 #include "sio.h"
+#include "stats.h"
 
 #define T_MAX 40                        /* longest t that is remembered, bytes */
 #define ADDRESS_MAX 64
@@ -78,6 +79,9 @@ int store_probe(const struct settings *set, struct buf *why);
 /* Write what changed and end the transaction. 0; -1: nothing of this turn is stored, roll back. */
 int store_commit(struct store *s);
 void store_rollback(struct store *s);
+
+/* Has this turn begun a transaction? */
+bool store_begun(const struct store *s);
 bool store_failed(const struct store *s);
 
 /* The caller lacks memory for what it is about to store: let the turn fail. */
@@ -265,6 +269,11 @@ void store_sent(struct store *s, struct session *session, int64_t upto, int64_t 
 
 /* All that was sent in SESSION has arrived. */
 void store_arrived(struct store *s, struct session *session, int64_t now);
+
+/* ---- figures */
+
+/* What there is: into *F. Begins no transaction. -1 on failure, which sticks only within one. */
+int store_figures(struct store *s, struct store_figures *f);
 
 /* ---- retention */
 

@@ -392,6 +392,11 @@ int store_commit(struct store *s)
     return 0;
 }
 
+bool store_begun(const struct store *s)
+{
+    return s->begun;
+}
+
 void store_rollback(struct store *s)
 {
     db_refuse(s->db, false);
@@ -475,4 +480,24 @@ int store_news(struct store *s)
             return -1;
     } while (rows == NEWS_BATCH);
     return 0;
+}
+
+/* ---- figures */
+
+int store_figures(struct store *s, struct store_figures *f)
+{
+    struct db_query *q = db_query(s->db, Q_store_figures);
+
+    *f = (struct store_figures){ 0 };
+    if (db_next(q) == DB_ROW)
+        *f = (struct store_figures){ .sessions = db_int(q, 0),
+                                     .sockets = db_int(q, 1),
+                                     .channels = db_int(q, 2),
+                                     .queued = db_int(q, 3),
+                                     .log_rows = db_int(q, 4) };
+    stats_sizes(f, s->set->store);
+    int code = db_done(q);
+    if (s->begun)
+        store_check(s, code, "count what there is");
+    return code;
 }

@@ -387,7 +387,8 @@ describe('files', () => {
             await client.connect();
             client.end();
             const names = readdirSync(server.dataDir).sort();
-            assert.deepEqual(names, ['bell', 'pollux.db', 'pollux.db-shm', 'pollux.db-wal']);
+            const counters = server.workers().map((pid) => `stats.${pid}`);
+            assert.deepEqual(names, ['bell', 'pollux.db', 'pollux.db-shm', 'pollux.db-wal', ...counters.sort()]);
             for (const name of names) assert.equal(statSync(join(server.dataDir, name)).mode & 0o777, 0o600, name);
         } finally {
             await server.stop();

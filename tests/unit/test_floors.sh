@@ -13,7 +13,7 @@ id log
 settings
 json
 eio sio http mask seen
-db host store_format
+db host stats store_format
 store park bell
 signaling store_* host_*
 core*

@@ -403,6 +403,23 @@ static void a_payload_must_fit_into_a_queue(void **state)
             "could never be delivered; raise the one or lower the other");
 }
 
+static void metrics_are_at_a_path_for_addresses(void **state)
+{
+    struct settings s = read_well("metrics_path = /figures\n"
+                                  "metrics_allow = loopback 192.0.2.7\n  2001:db8::7 *\n", nothing);
+
+    (void)state;
+    assert_string_equal(s.metrics_path, "/figures");
+    assert_string_equal(s.metrics_allow, "loopback 192.0.2.7 2001:db8::7 *");
+    settings_release(&s);
+    refuses("metrics_path = figures\n", "1: metrics_path is \"figures\"; it begins with '/' and "
+            "holds no space, ?, #, %, quote or backslash, like /pollux-metrics, or it is empty");
+    refuses("metrics_path = /socket.io/\n", "settings: metrics_path and path are both /socket.io/, "
+            "so that no client could connect; choose another metrics_path");
+    refuses("metrics_allow = 192.0.2\n", "1: metrics_allow names \"192.0.2\", which is no address; "
+            "write one like 192.0.2.7 or 2001:db8::7, or loopback, or *");
+}
+
 /* The recovery window may not outlast the log: their ranges see to it. */
 static void the_log_outlives_the_recovery_window(void **state)
 {
@@ -531,6 +548,7 @@ int main(void)
         cmocka_unit_test(the_first_mistake_is_told),
         cmocka_unit_test(a_file_that_cannot_be_read_is_named),
         cmocka_unit_test(a_payload_must_fit_into_a_queue),
+        cmocka_unit_test(metrics_are_at_a_path_for_addresses),
         cmocka_unit_test(the_log_outlives_the_recovery_window),
         cmocka_unit_test(what_is_printed_reads_back),
         cmocka_unit_test(the_manual_has_every_key_with_its_default),

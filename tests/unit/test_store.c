@@ -291,6 +291,34 @@ static void queues_stay_with_their_sockets(void **state)
     close_counting(&r);
 }
 
+static void figures_are_what_there_is(void **state)
+{
+    struct store_figures f;
+    struct rig r;
+    struct client a, b, lost;
+
+    (void)state;
+    rig_open(&r, NULL);
+    assert_int_equal(store_figures(r.store, &f), 0);
+    assert_int_equal(f.sessions + f.sockets + f.channels + f.queued + f.log_rows, 0);
+    client_join(&a, &r, "room");
+    client_join(&b, &r, "room");
+    client_connect(&lost, &r, "");
+    client_hear(&b);
+    assert_string_equal(client_post(&lost, "1"), "200 ok");     /* away now */
+    assert_string_equal(client_post(&b, "42[\"message\",1]"), "200 ok");
+    assert_int_equal(store_figures(r.store, &f), 0);
+    assert_false(store_begun(r.store));
+    assert_int_equal(f.sessions, 2);
+    assert_int_equal(f.sockets, 3);
+    assert_int_equal(f.channels, 1);
+    assert_int_equal(f.queued, rig_sql(&r, "SELECT sum(arrived_ms IS NULL) FROM delivery"));
+    assert_true(f.queued > 0);
+    assert_int_equal(f.log_rows, rig_sql(&r, "SELECT count(*) FROM message"));
+    assert_true(f.database_bytes > 0 && f.wal_bytes > 0);
+    close_counting(&r);
+}
+
 static void views_show_no_control_characters(void **state)
 {
     static const char *const views[] = { "conversation", "who" };
@@ -376,6 +404,7 @@ int main(void)
         cmocka_unit_test(failed_turn_promises_nothing),
         cmocka_unit_test(failed_turn_leaves_no_channel_behind),
         cmocka_unit_test(queues_stay_with_their_sockets),
+        cmocka_unit_test(figures_are_what_there_is),
         cmocka_unit_test(views_show_no_control_characters),
         cmocka_unit_test(files_of_others_are_refused),
         cmocka_unit_test(every_statement_has_run),

@@ -1,0 +1,189 @@
+/* test_stats.c - counters: which bucket a value is in, whose files are read and whose removed, and
+ * who gets to see the page. */
+#include "rig.h"
+
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "stats.h"
+
+static char dir[] = "/tmp/pollux-stats-XXXXXX";
+
+static int make_folder(void **state)
+{
+    (void)state;
+    memcpy(dir + sizeof dir - 7, "XXXXXX", 6);
+    return mkdtemp(dir) != NULL ? 0 : -1;
+}
+
+static int remove_folder(void **state)
+{
+    (void)state;
+    return rmdir(dir);                  /* what a test leaves in it is a failure */
+}
+
+static void values_are_in_the_first_bucket_that_takes_them(void **state)
+{
+    struct histogram times = { { 0 }, 0 }, batches = { { 0 }, 0 };
+    static const uint64_t ns[] = { 0, 100000, 100001, 1000000000, 1000000001, UINT64_C(1) << 50 };
+    static const uint64_t in_times[STATS_BUCKETS] = { 2, 1, 0, 0, 0, 0, 0, 0, 1, 2 };
+    static const uint64_t in_batches[STATS_BUCKETS] = { 1, 2, 0, 1, 0, 0, 0, 0, 0, 1 };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof ns / sizeof ns[0]; i++)
+        stats_time(&times, ns[i]);
+    stats_batch(&batches, 0);
+    stats_batch(&batches, 1);
+    stats_batch(&batches, 1);
+    stats_batch(&batches, 3);
+    stats_batch(&batches, 501);
+    assert_memory_equal(times.counts, in_times, sizeof in_times);
+    assert_memory_equal(batches.counts, in_batches, sizeof in_batches);
+    assert_int_equal(batches.sum, 506);
+    assert_int_equal(stats_count(&times), 6);
+}
+
+static void statuses_that_are_not_named_are_others(void **state)
+{
+    struct counters k = { 0 };
+
+    (void)state;
+    stats_status(&k, 200);
+    stats_status(&k, 503);
+    stats_status(&k, 418);
+    assert_int_equal(k.answers[0], 1);
+    assert_int_equal(k.answers[STATS_STATUSES - 2], 1);
+    assert_int_equal(k.answers[STATS_STATUSES - 1], 1);
+}
+
+static void a_living_process_is_read_and_its_file_goes_with_it(void **state)
+{
+    struct stats s;
+    struct stats_list l = STATS_LIST_EMPTY;
+    struct buf why = BUF_EMPTY;
+    struct stat st;
+
+    (void)state;
+    assert_int_equal(stats_open(&s, dir, &why), 0);
+    assert_int_equal(stat(s.path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    s.counters->hops += 7;
+    for (int i = 0; i < 2; i++) {       /* looking at it takes no lock away */
+        assert_int_equal(stats_read(&l, dir), 0);
+        assert_int_equal(l.count, 1);
+        assert_int_equal(l.list[0].pid, getpid());
+        assert_int_equal(l.list[0].hops, 7);
+    }
+    stats_release(&s);
+    assert_int_equal(stats_read(&l, dir), 0);
+    assert_int_equal(l.count, 0);
+    stats_list_release(&l);
+    buf_release(&why);
+}
+
+static void a_dead_process_is_left_out_and_its_file_removed(void **state)
+{
+    struct stats s;
+    struct stats_list l = STATS_LIST_EMPTY;
+    struct buf why = BUF_EMPTY;
+    char path[64];
+
+    (void)state;
+    pid_t pid = fork();
+    if (pid == 0)
+        _exit(stats_open(&s, dir, &why) == 0 ? 0 : 1);
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    snprintf(path, sizeof path, "%s/stats.%ld", dir, (long)pid);
+    assert_int_equal(access(path, F_OK), 0);
+    assert_int_equal(stats_read(&l, dir), 0);
+    assert_int_equal(l.count, 0);
+    assert_int_equal(access(path, F_OK), -1);
+    stats_list_release(&l);
+}
+
+static void other_files_are_left_alone(void **state)
+{
+    static const char *const names[] = { "stats.", "stats.x", "stats.1x", "stats", "mystats.1" };
+    struct stats_list l = STATS_LIST_EMPTY;
+    char path[64];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        snprintf(path, sizeof path, "%s/%s", dir, names[i]);
+        fclose(fopen(path, "w"));
+    }
+    assert_int_equal(stats_read(&l, dir), 0);
+    assert_int_equal(l.count, 0);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        snprintf(path, sizeof path, "%s/%s", dir, names[i]);
+        assert_int_equal(unlink(path), 0);
+    }
+}
+
+/* What the page is answered to the rig's client, 192.0.2.1, with metrics_allow as in ALLOW. */
+static void asks(const char *allow, const char *expected)
+{
+    const char *const keys[] = { "POLLUX_METRICS_PATH=/figures", allow, NULL };
+    struct rig r;
+
+    rig_open(&r, keys);
+    char *path = r.set.path;
+    r.set.path = r.set.metrics_path;    /* where the rig's requests go */
+    assert_starts(rig_answer(&r, rig_send(&r, "GET", "", "")), expected);
+    r.set.path = path;
+    rig_close(&r);
+}
+
+static void the_page_is_for_allowed_addresses(void **state)
+{
+    (void)state;
+    asks(NULL, "403 ");
+    asks("POLLUX_METRICS_ALLOW=", "403 ");
+    asks("POLLUX_METRICS_ALLOW=loopback 192.0.2.2 192.0.2.11", "403 ");
+    asks("POLLUX_METRICS_ALLOW=loopback 192.0.2.1", "200 # HELP pollux_sessions ");
+    asks("POLLUX_METRICS_ALLOW=::ffff:192.0.2.1", "200 ");
+    asks("POLLUX_METRICS_ALLOW=*", "200 ");
+}
+
+static void hops_count_recipients_once_they_are_stored(void **state)
+{
+    static const char *const keys[] = { "POLLUX_CAPACITY=3", NULL };
+    struct client a, b, c;
+    struct rig r;
+
+    (void)state;
+    rig_open(&r, keys);
+    client_join(&a, &r, "room");
+    client_join(&b, &r, "room");
+    client_join(&c, &r, "room");
+    struct counters *k = core_counters(r.core);
+    assert_int_equal(k->hops, 0);
+    client_post(&a, "42[\"message\",{\"channel\":\"room\",\"message\":1}]\x1e"
+                    "42[\"other\",2]");
+    assert_int_equal(k->hops, 4);
+    assert_true(stats_count(&k->commit) > 0);
+    client_hear(&b);
+    assert_int_equal(k->held, 1);       /* the others' were answered */
+    rig_close(&r);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(values_are_in_the_first_bucket_that_takes_them),
+        cmocka_unit_test(statuses_that_are_not_named_are_others),
+        cmocka_unit_test_setup_teardown(a_living_process_is_read_and_its_file_goes_with_it,
+                                        make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(a_dead_process_is_left_out_and_its_file_removed,
+                                        make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(other_files_are_left_alone, make_folder, remove_folder),
+        cmocka_unit_test(the_page_is_for_allowed_addresses),
+        cmocka_unit_test(hops_count_recipients_once_they_are_stored),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
