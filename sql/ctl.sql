@@ -203,3 +203,14 @@ SELECT CASE address WHEN '' THEN 'the count of all sessions' ELSE 'the count of 
 -- name: check_visitor_missing
 SELECT 'sessions from ' || address || ' are not counted'
   FROM (SELECT DISTINCT address FROM session) WHERE address NOT IN (SELECT address FROM visitor);
+
+-- Figures
+
+-- As the statement of that name in queries.sql.
+-- name: store_figures
+SELECT (SELECT sessions FROM visitor WHERE address = ''),
+       (SELECT count(*) FROM socket WHERE session IS NOT NULL AND gone_ms IS NULL)
+           + (SELECT count(*) FROM socket WHERE away_ms IS NOT NULL),
+       (SELECT count(*) FROM channel),
+       (SELECT count(*) FROM delivery WHERE arrived_ms IS NULL),
+       (SELECT max(id) FROM message) - (SELECT min(id) FROM message) + 1;

@@ -14,6 +14,7 @@ int ctl_who(struct ctl *c);             /* their members */
 int ctl_diagram(struct ctl *c);
 int ctl_close(struct ctl *c);           /* end the channel C->argument; writes */
 int ctl_gc(struct ctl *c);              /* remove what need not be kept any longer; writes */
+int ctl_stats(struct ctl *c);           /* how much there is, what each process has done */
 int ctl_check(struct ctl *c);           /* look for what does not fit together */
 
 #endif

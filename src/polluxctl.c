@@ -52,6 +52,12 @@ static const struct command {
       "out payloads and addresses that the settings do not want kept. The server does the same by "
       "itself. --vacuum\n"
       "then makes the file smaller; it holds up a running server for as long as it takes.\n" },
+    { "stats", ctl_stats, false, false, TAKES_NOTHING, "j", "stats",
+      "How much there is in the store, and what each process of the server has done since it "
+      "began: polls that wait,\n"
+      "messages relayed, requests, answers that were errors, and on average how long a turn took, "
+      "how many requests\n"
+      "it had, how long its commit took. Processes of plain CGI are not counted.\n" },
     { "check", ctl_check, false, false, TAKES_NOTHING, "", "check",
       "See whether the database file is whole and everything in it fits together. Exit status 1 if "
       "not.\n" },

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "ctl_commands.h"
+#include "stats.h"
 #include "eio.h"
 #include "http.h"
 #include "json.h"
@@ -234,6 +235,13 @@ static void polluxctl_prints_all_or_fails(void **state)
     try_command(ctl_who, (struct ctl){ .lines = -1, .json = true });
     try_command(ctl_diagram, (struct ctl){ .lines = -1, .argument = "room", .all = true });
     try_command(ctl_check, (struct ctl){ .lines = -1 });
+    struct stats stats;
+    struct buf why = BUF_EMPTY;
+    assert_int_equal(stats_open(&stats, tool.rig.set.store, &why), 0);
+    try_command(ctl_stats, (struct ctl){ .lines = -1 });
+    try_command(ctl_stats, (struct ctl){ .lines = -1, .json = true });
+    stats_release(&stats);
+    buf_release(&why);
     char file[24];
     snprintf(file, sizeof file, "%d", (int)rig_sql(&tool.rig, "SELECT id FROM message WHERE "
                                                               "name = 'file'"));
