@@ -87,7 +87,7 @@ const quoted = (text) => `"${String(text).replace(/(["\\])/g, '\\$1')}"`;
 const pairs = (object) => Object.entries(object).map(([k, v]) => `    ${quoted(k)} => ${quoted(v)}`).join(',\n');
 
 /** An ordinary lighttpd.conf; what matters in it for waiting polls is said in the lines. */
-function lighttpdConf({ dir, port, maxProcs, cgi, env, lighttpd }) {
+function lighttpdConf({ dir, port, maxProcs, cgi, env, also, lighttpd }) {
     const fastcgi = {
         'bin-path': quoted(program),
         socket: quoted(join(dir, 'fcgi.sock')),
@@ -99,7 +99,8 @@ function lighttpdConf({ dir, port, maxProcs, cgi, env, lighttpd }) {
         'bin-environment': `(\n${pairs(env)}\n    )`,
     };
     const path = env.POLLUX_PATH ?? '/socket.io/';
-    const mapped = `$HTTP["url"] =~ "^${path.replaceAll('.', '\\.')}?$"`;
+    const escaped = (text) => text.replaceAll('.', '\\.');
+    const mapped = `$HTTP["url"] =~ "^(${[`${escaped(path)}?`, ...also.map(escaped)].join('|')})$"`;
     const handler = cgi
         ? `server.modules += ( "mod_cgi", "mod_alias", "mod_setenv" )
 ${mapped} {
@@ -175,10 +176,11 @@ for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.e
  * procs     worker processes that the program forks (key `processes`)
  * maxProcs  processes that lighttpd starts, each with a socket of its own
  * cgi       as a CGI program instead of FastCGI
+ * also      further paths that go to the program (as FastCGI)
  * env       further variables for the program, POLLUX_… or other
  * lighttpd  further settings for lighttpd.conf, name: value as written there
  */
-export async function startPollux({ procs = 1, maxProcs = 1, cgi = false, env = {}, lighttpd = {} } = {}) {
+export async function startPollux({ procs = 1, maxProcs = 1, cgi = false, env = {}, also = [], lighttpd = {} } = {}) {
     if (!existsSync(program)) throw new Error(`${program} is not there; build first, or name the program in POLLUX_BIN`);
     const dir = mkdtempSync(join(tmpdir(), 'pollux-e2e-'));
     chmodSync(dir, 0o755);
@@ -190,7 +192,7 @@ export async function startPollux({ procs = 1, maxProcs = 1, cgi = false, env = 
     // The mark is how the program's processes are found again; it is no key, so it does not begin as keys do.
     const marked = { ...all, E2E_MARK: dir };
     const conf = join(dir, 'lighttpd.conf');
-    writeFileSync(conf, lighttpdConf({ dir, port, maxProcs, cgi, env: marked, lighttpd }));
+    writeFileSync(conf, lighttpdConf({ dir, port, maxProcs, cgi, env: marked, also, lighttpd }));
 
     let child = null;
     const logText = () => ['program.log', 'lighttpd.log', 'stderr.log'].map((name) => join(dir, name))
