@@ -15,23 +15,25 @@ static struct span unmapped(struct span address)
     return address;
 }
 
-/* Does WORD of metrics_allow mean ADDRESS? */
-static bool means(struct span word, struct span address)
+/* Does WORD of metrics_allow mean ADDRESS? A proxy on this machine that passes on what others ask
+ * is not the machine itself. */
+static bool means(struct span word, struct span address, bool forwarded)
 {
     if (span_is(word, "*"))
         return true;
     if (span_is(word, "loopback"))
-        return span_starts(address, "127.") || span_is(address, "::1");
+        return !forwarded && (span_starts(address, "127.") || span_is(address, "::1"));
     return address.len != 0 && span_equals(unmapped(word), address);
 }
 
-/* May ADDRESS see the page? ALLOW: words apart by one space. */
-static bool address_allowed(const char *allow, struct span address)
+/* May RQ see the page? ALLOW: words apart by one space. */
+static bool request_allowed(const char *allow, const struct request *rq)
 {
-    address = unmapped(address);
+    struct span address = unmapped(rq->address);
+
     while (*allow != '\0') {
         size_t len = strcspn(allow, " ");
-        if (means((struct span){ allow, len }, address))
+        if (means((struct span){ allow, len }, address, rq->forwarded))
             return true;
         allow += len + (allow[len] == ' ');
     }
@@ -64,7 +66,7 @@ bool core_stats(struct call *call)
     if (set->metrics_path[0] == '\0' || !span_is(call->rq->path, set->metrics_path)
         || http_method(call->rq->method) != HTTP_GET)
         return false;
-    if (address_allowed(set->metrics_allow, call->rq->address))
+    if (request_allowed(set->metrics_allow, call->rq))
         answer_page(call);
     else
         core_answer_plain(call, 403, PLAIN, SPAN("Forbidden: see metrics_allow\n"));

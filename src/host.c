@@ -108,6 +108,7 @@ void host_read_variables(struct request *rq, const char *(*get)(void *arg, const
     rq->fetch_site = span_of(get(arg, "HTTP_SEC_FETCH_SITE"));
     rq->https = https != NULL && strcmp(https, "on") == 0;
     rq->address = span_of(get(arg, "REMOTE_ADDR"));
+    rq->forwarded = get(arg, "HTTP_X_FORWARDED_FOR") != NULL;
     rq->cors_headers = span_of(get(arg, "HTTP_ACCESS_CONTROL_REQUEST_HEADERS"));
     ask_again(rq, get(arg, "REDIRECT_STATUS"), get(arg, "REQUEST_URI"));
 }

@@ -119,6 +119,12 @@ describe('the page of figures', () => {
         assert.doesNotMatch(answer.text, /pollux_/);
     }));
 
+    it('is_forbidden_to_those_whom_a_proxy_here_asks_for', () => withPollux(on(), async (server) => {
+        const headers = { 'X-Forwarded-For': '192.0.2.7' };
+        assert.equal((await request(server.url + PATH, { headers })).status, 403);
+        assert.equal((await request(server.url + PATH)).status, 200);
+    }));
+
     it('is_for_anybody_where_that_is_said', () => withPollux(on({ POLLUX_METRICS_ALLOW: '*' }), figures));
 
     it('counts_hops_requests_and_statuses', () => withPollux(on(), async (server) => {

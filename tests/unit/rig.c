@@ -46,6 +46,7 @@ static bool scripted_next(struct host *h, struct request *rq)
                             .query = span_of(g->query),
                             .body = span_of(g->body),
                             .address = span_of(s->rig->address),
+                            .forwarded = s->rig->forwarded,
                             .again = s->rig->again,
                             .cut = s->rig->cut,
                             .content_type = SPAN("text/plain;charset=UTF-8"),

@@ -41,6 +41,7 @@ struct rig {
     bool again;                         /* requests come as lighttpd's error handler asks them again */
     bool cut;                           /* requests come as those that did not arrive whole */
     const char *address;                /* of the clients whose requests follow */
+    bool forwarded;                     /* by a proxy, as it says itself */
     bool rings;                         /* other processes are to be woken: the test clears it */
 };
 

@@ -62,6 +62,23 @@ static void variables_become_a_request(void **state)
     }
 }
 
+static const char *get_forwarded(void *arg, const char *name)
+{
+    return strcmp(name, "HTTP_X_FORWARDED_FOR") == 0 ? arg : NULL;
+}
+
+static void a_proxy_is_told(void **state)
+{
+    struct request rq = { .conn = { -1, 0 } };
+    char by_nobody[] = "";
+
+    (void)state;
+    host_read_variables(&rq, get_forwarded, NULL);
+    assert_false(rq.forwarded);
+    host_read_variables(&rq, get_forwarded, by_nobody);
+    assert_true(rq.forwarded);
+}
+
 /* ---- requests as both hosts get them */
 
 /* What one request came to. */
@@ -276,6 +293,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(variables_become_a_request),
+        cmocka_unit_test(a_proxy_is_told),
         cmocka_unit_test(a_body_that_breaks_off_is_told),
         cmocka_unit_test(too_long_is_told_and_not_read),
         cmocka_unit_test(without_memory_a_request_is_cut_or_whole),

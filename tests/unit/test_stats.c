@@ -124,18 +124,25 @@ static void other_files_are_left_alone(void **state)
     }
 }
 
-/* What the page is answered to the rig's client, 192.0.2.1, with metrics_allow as in ALLOW. */
-static void asks(const char *allow, const char *expected)
+/* What the page is answered to ADDRESS with metrics_allow as in ALLOW. */
+static void asks_from(const char *address, bool forwarded, const char *allow, const char *expected)
 {
     const char *const keys[] = { "POLLUX_METRICS_PATH=/figures", allow, NULL };
     struct rig r;
 
     rig_open(&r, keys);
+    r.address = address;
+    r.forwarded = forwarded;
     char *path = r.set.path;
     r.set.path = r.set.metrics_path;    /* where the rig's requests go */
     assert_starts(rig_answer(&r, rig_send(&r, "GET", "", "")), expected);
     r.set.path = path;
     rig_close(&r);
+}
+
+static void asks(const char *allow, const char *expected)
+{
+    asks_from("192.0.2.1", false, allow, expected);
 }
 
 static void the_page_is_for_allowed_addresses(void **state)
@@ -147,6 +154,21 @@ static void the_page_is_for_allowed_addresses(void **state)
     asks("POLLUX_METRICS_ALLOW=loopback 192.0.2.1", "200 # HELP pollux_sessions ");
     asks("POLLUX_METRICS_ALLOW=::ffff:192.0.2.1", "200 ");
     asks("POLLUX_METRICS_ALLOW=*", "200 ");
+}
+
+static void loopback_is_the_machine_and_not_whom_it_asks_for(void **state)
+{
+    static const char *const addresses[] = { "127.0.0.1", "127.1.2.3", "::1", "::ffff:127.0.0.1" };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof addresses / sizeof addresses[0]; i++) {
+        asks_from(addresses[i], false, NULL, "200 ");
+        asks_from(addresses[i], true, NULL, "403 ");
+    }
+    asks_from("127.0.0.1", true, "POLLUX_METRICS_ALLOW=127.0.0.1", "200 ");
+    asks_from("", false, NULL, "403 ");
+    asks_from("::11", false, NULL, "403 ");
+    asks_from("::ffff:192.0.2.127", false, NULL, "403 ");
 }
 
 static void hops_count_recipients_once_they_are_stored(void **state)
@@ -182,6 +204,7 @@ int main(void)
                                         make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(other_files_are_left_alone, make_folder, remove_folder),
         cmocka_unit_test(the_page_is_for_allowed_addresses),
+        cmocka_unit_test(loopback_is_the_machine_and_not_whom_it_asks_for),
         cmocka_unit_test(hops_count_recipients_once_they_are_stored),
     };
 
