@@ -50,9 +50,14 @@ static int open_locked(const char *path)
         int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
         if (file == -1)
             return -1;
-        if (flock(file, LOCK_EX | LOCK_NB) == 0 && fstat(file, &st) == 0 && st.st_nlink != 0)
+        bool locked = flock(file, LOCK_EX | LOCK_NB) == 0;
+        int error = errno;
+        if (locked && fstat(file, &st) == 0 && st.st_nlink != 0)
             return file;
         close(file);
+        errno = error;
+        if (!locked && error != EWOULDBLOCK)
+            return -1;
         nanosleep(&pause, NULL);
     }
     errno = EWOULDBLOCK;
@@ -64,10 +69,20 @@ static struct counters *map(int file)
     const struct counters fresh = { .format = STATS_FORMAT, .pid = (uint64_t)getpid() };
     void *at;
 
+    errno = ENOSPC;                     /* for what is written in part */
     if (ftruncate(file, 0) == -1 || pwrite(file, &fresh, sizeof fresh, 0) != sizeof fresh)
         return NULL;
     at = mmap(NULL, sizeof fresh, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
     return at != MAP_FAILED ? at : NULL;
+}
+
+/* Remove what the dead have left: where nobody ever reads, nobody else would. */
+static void sweep(const char *dir)
+{
+    struct stats_list l = STATS_LIST_EMPTY;
+
+    stats_read(&l, dir);
+    stats_list_release(&l);
 }
 
 int stats_open(struct stats *s, const char *dir, struct buf *why)
@@ -77,8 +92,10 @@ int stats_open(struct stats *s, const char *dir, struct buf *why)
     *s = (struct stats){ NULL, -1, NULL };
     snprintf(path, sizeof path, "%s/" PREFIX "%ld", dir, (long)getpid());
     if ((s->path = strdup(path)) != NULL && (s->file = open_locked(path)) != -1
-        && (s->counters = map(s->file)) != NULL)
+        && (s->counters = map(s->file)) != NULL) {
+        sweep(dir);
         return 0;
+    }
     buf_addf(why, "cannot count in %s: %s; see that this user may write there and what limits "
                   "there are",
              path, strerror(errno));
@@ -173,6 +190,17 @@ void stats_sizes(struct store_figures *f, const char *dir)
     f->wal_bytes = size_of(dir, "pollux.db-wal");
 }
 
+/* Remove NAME in FOLDER, whose lock is free: it is open as FILE. Alone, since of two readers that do
+ * so the slower would remove what a new process of that number has begun meanwhile. Who may not
+ * remove it leaves it to others. */
+static void remove_dead(int folder, const char *name, int file)
+{
+    struct stat st;
+
+    if (flock(file, LOCK_EX | LOCK_NB) == 0 && fstat(file, &st) == 0 && st.st_nlink != 0)
+        unlinkat(folder, name, 0);
+}
+
 /* Read NAME in FOLDER. False: it is no living process's of this version; a dead one's is gone. */
 static bool read_one(int folder, const char *name, struct counters *k)
 {
@@ -182,7 +210,7 @@ static bool read_one(int folder, const char *name, struct counters *k)
     if (file == -1)
         return false;
     if (flock(file, LOCK_SH | LOCK_NB) == 0)
-        unlinkat(folder, name, 0);      /* who may not do that leaves it to others */
+        remove_dead(folder, name, file);
     else if (errno == EWOULDBLOCK)
         lives = pread(file, k, sizeof *k, 0) == sizeof *k && k->format == STATS_FORMAT;
     close(file);

@@ -42,7 +42,7 @@ struct stats {
     char *path;
 };
 
-/* Begin a file in the directory DIR. 0; or -1 with a sentence for the operator in WHY, and *S as
+/* Begin a file in the directory DIR, and remove what the dead have left there. 0; or -1 with a sentence for the operator in WHY, and *S as
  * after stats_release(). */
 int stats_open(struct stats *s, const char *dir, struct buf *why);
 

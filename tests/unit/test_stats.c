@@ -2,7 +2,9 @@
  * who gets to see the page. */
 #include "rig.h"
 
+#include <fcntl.h>
 #include <stdio.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -69,6 +71,7 @@ static void a_living_process_is_read_and_its_file_goes_with_it(void **state)
     assert_int_equal(stats_open(&s, dir, &why), 0);
     assert_int_equal(stat(s.path, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0600);
+    assert_true(st.st_blocks > 0);      /* or counting on a full disk would be the end */
     s.counters->hops += 7;
     for (int i = 0; i < 2; i++) {       /* looking at it takes no lock away */
         assert_int_equal(stats_read(&l, dir), 0);
@@ -83,26 +86,104 @@ static void a_living_process_is_read_and_its_file_goes_with_it(void **state)
     buf_release(&why);
 }
 
-static void a_dead_process_is_left_out_and_its_file_removed(void **state)
+/* Let a process count and die; PATH (64 bytes) is what it leaves. */
+static void leave_a_dead_ones(char *path)
 {
-    struct stats s;
-    struct stats_list l = STATS_LIST_EMPTY;
     struct buf why = BUF_EMPTY;
-    char path[64];
+    struct stats s;
+    int status;
 
-    (void)state;
     pid_t pid = fork();
     if (pid == 0)
         _exit(stats_open(&s, dir, &why) == 0 ? 0 : 1);
-    int status;
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_int_equal(status, 0);
-    snprintf(path, sizeof path, "%s/stats.%ld", dir, (long)pid);
+    snprintf(path, 64, "%s/stats.%ld", dir, (long)pid);
     assert_int_equal(access(path, F_OK), 0);
+}
+
+static void a_dead_process_is_left_out_and_its_file_removed(void **state)
+{
+    struct stats_list l = STATS_LIST_EMPTY;
+    char path[64];
+
+    (void)state;
+    leave_a_dead_ones(path);
     assert_int_equal(stats_read(&l, dir), 0);
     assert_int_equal(l.count, 0);
     assert_int_equal(access(path, F_OK), -1);
     stats_list_release(&l);
+}
+
+/* Another reader that has found it dead may be about to remove it, and a new process of that
+ * number to begin. */
+static void one_reader_alone_removes_a_file(void **state)
+{
+    struct stats_list l = STATS_LIST_EMPTY;
+    char path[64];
+
+    (void)state;
+    leave_a_dead_ones(path);
+    int other = open(path, O_RDONLY);
+    assert_int_equal(flock(other, LOCK_SH), 0);
+    assert_int_equal(stats_read(&l, dir), 0);
+    assert_int_equal(l.count, 0);
+    assert_int_equal(access(path, F_OK), 0);
+    close(other);
+    assert_int_equal(stats_read(&l, dir), 0);
+    assert_int_equal(access(path, F_OK), -1);
+    stats_list_release(&l);
+}
+
+static void who_begins_removes_what_the_dead_left(void **state)
+{
+    struct buf why = BUF_EMPTY;
+    char path[64];
+    struct stats s;
+
+    (void)state;
+    leave_a_dead_ones(path);
+    assert_int_equal(stats_open(&s, dir, &why), 0);
+    assert_int_equal(access(path, F_OK), -1);
+    stats_release(&s);
+    buf_release(&why);
+}
+
+/* While the program is replaced by another version, both run. */
+static void another_versions_counters_are_not_read(void **state)
+{
+    struct stats_list l = STATS_LIST_EMPTY;
+    struct buf why = BUF_EMPTY;
+    struct stats s;
+
+    (void)state;
+    assert_int_equal(stats_open(&s, dir, &why), 0);
+    s.counters->format++;
+    assert_int_equal(stats_read(&l, dir), 0);
+    assert_int_equal(l.count, 0);
+    s.counters->format--;
+    assert_int_equal(stats_read(&l, dir), 0);
+    assert_int_equal(l.count, 1);
+    assert_int_equal(ftruncate(s.file, 64), 0);         /* shorter, as one that counts less */
+    assert_int_equal(stats_read(&l, dir), 0);
+    assert_int_equal(l.count, 0);
+    stats_release(&s);
+    stats_list_release(&l);
+    buf_release(&why);
+}
+
+static void what_cannot_be_opened_is_told(void **state)
+{
+    struct buf why = BUF_EMPTY;
+    struct stats s;
+
+    (void)state;
+    assert_int_equal(stats_open(&s, "/nowhere", &why), -1);
+    assert_starts(buf_text(&why), "cannot count in /nowhere/stats.");
+    assert_non_null(strstr(buf_text(&why), ": No such file or directory; "));
+    assert_null(s.counters);
+    stats_release(&s);
+    buf_release(&why);
 }
 
 static void other_files_are_left_alone(void **state)
@@ -202,6 +283,13 @@ int main(void)
                                         make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(a_dead_process_is_left_out_and_its_file_removed,
                                         make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(one_reader_alone_removes_a_file, make_folder,
+                                        remove_folder),
+        cmocka_unit_test_setup_teardown(who_begins_removes_what_the_dead_left, make_folder,
+                                        remove_folder),
+        cmocka_unit_test_setup_teardown(another_versions_counters_are_not_read, make_folder,
+                                        remove_folder),
+        cmocka_unit_test(what_cannot_be_opened_is_told),
         cmocka_unit_test_setup_teardown(other_files_are_left_alone, make_folder, remove_folder),
         cmocka_unit_test(the_page_is_for_allowed_addresses),
         cmocka_unit_test(loopback_is_the_machine_and_not_whom_it_asks_for),
