@@ -164,7 +164,7 @@ static void post_that_comes_again_is_applied_once(void **state)
     assert_string_equal(answer_of(&a, "POST", "m2", "42[\"message\",2]"), "200 ok");
     /* late, behind many others */
     for (int i = 0; i < SEEN_MAX - 2; i++) {
-        char t[8];
+        char t[16];
         snprintf(t, sizeof t, "n%d", i);
         assert_string_equal(answer_of(&a, "POST", t, "3"), "200 ok");
     }
