@@ -67,9 +67,9 @@ size_t host_content_length(const char *value)
 }
 
 /* REQUEST_URI is what the browser asked for, however the web server mapped it to this program. */
-static struct span request_path(const char *uri, const char *script)
+static struct span request_path(const char *uri)
 {
-    struct span path = span_of(uri != NULL ? uri : script);
+    struct span path = span_of(uri);
     const char *query = path.len != 0 ? memchr(path.p, '?', path.len) : NULL;
 
     if (query != NULL)
@@ -97,10 +97,10 @@ static void ask_again(struct request *rq, const char *status, const char *uri)
 void host_read_variables(struct request *rq, const char *(*get)(void *arg, const char *name),
                          void *arg)
 {
-    const char *https = get(arg, "HTTPS");
+    const char *https = get(arg, "HTTPS"), *uri = get(arg, "REQUEST_URI");
 
     rq->method = span_of(get(arg, "REQUEST_METHOD"));
-    rq->path = request_path(get(arg, "REQUEST_URI"), get(arg, "SCRIPT_NAME"));
+    rq->path = request_path(uri != NULL ? uri : get(arg, "SCRIPT_NAME"));
     rq->query = span_of(get(arg, "QUERY_STRING"));
     rq->content_type = span_of(get(arg, "CONTENT_TYPE"));
     rq->origin = span_of(get(arg, "HTTP_ORIGIN"));
@@ -110,7 +110,7 @@ void host_read_variables(struct request *rq, const char *(*get)(void *arg, const
     rq->address = span_of(get(arg, "REMOTE_ADDR"));
     rq->forwarded = get(arg, "HTTP_X_FORWARDED_FOR") != NULL;
     rq->cors_headers = span_of(get(arg, "HTTP_ACCESS_CONTROL_REQUEST_HEADERS"));
-    ask_again(rq, get(arg, "REDIRECT_STATUS"), get(arg, "REQUEST_URI"));
+    ask_again(rq, get(arg, "REDIRECT_STATUS"), uri);
 }
 
 /* ---- handing on */
