@@ -59,7 +59,8 @@ void host_take_signal(int signals)
         ;
 }
 
-size_t host_content_length(const char *value)
+/* As a number; 0 when it is missing or none. */
+static size_t content_length(const char *value)
 {
     int64_t n;
 
@@ -94,24 +95,66 @@ static void ask_again(struct request *rq, const char *status, const char *uri)
     rq->query = span_of(query != NULL ? query + 1 : NULL);
 }
 
-void host_read_variables(struct request *rq, const char *(*get)(void *arg, const char *name),
-                         void *arg)
-{
-    const char *https = get(arg, "HTTPS"), *uri = get(arg, "REQUEST_URI");
+enum variable {
+    METHOD, URI, SCRIPT, QUERY, CONTENT_TYPE, CONTENT_LENGTH, ORIGIN, HOST, FETCH_SITE, HTTPS,
+    ADDRESS, FORWARDED, CORS_HEADERS, STATUS, VARIABLES
+};
 
-    rq->method = span_of(get(arg, "REQUEST_METHOD"));
-    rq->path = request_path(uri != NULL ? uri : get(arg, "SCRIPT_NAME"));
-    rq->query = span_of(get(arg, "QUERY_STRING"));
-    rq->content_type = span_of(get(arg, "CONTENT_TYPE"));
-    rq->origin = span_of(get(arg, "HTTP_ORIGIN"));
-    rq->host = span_of(get(arg, "HTTP_HOST"));
-    rq->fetch_site = span_of(get(arg, "HTTP_SEC_FETCH_SITE"));
-    rq->https = https != NULL && strcmp(https, "on") == 0;
-    rq->address = span_of(get(arg, "REMOTE_ADDR"));
-    rq->forwarded = get(arg, "HTTP_X_FORWARDED_FOR") != NULL;
-    if (span_is(rq->method, "OPTIONS"))     /* what is not there takes longest to find */
-        rq->cors_headers = span_of(get(arg, "HTTP_ACCESS_CONTROL_REQUEST_HEADERS"));
-    ask_again(rq, get(arg, "REDIRECT_STATUS"), uri);
+#define NAME(text) { text, sizeof(text) - 1 }
+
+static const struct span names[VARIABLES] = {
+    [METHOD] = NAME("REQUEST_METHOD"),
+    [URI] = NAME("REQUEST_URI"),
+    [SCRIPT] = NAME("SCRIPT_NAME"),
+    [QUERY] = NAME("QUERY_STRING"),
+    [CONTENT_TYPE] = NAME("CONTENT_TYPE"),
+    [CONTENT_LENGTH] = NAME("CONTENT_LENGTH"),
+    [ORIGIN] = NAME("HTTP_ORIGIN"),
+    [HOST] = NAME("HTTP_HOST"),
+    [FETCH_SITE] = NAME("HTTP_SEC_FETCH_SITE"),
+    [HTTPS] = NAME("HTTPS"),
+    [ADDRESS] = NAME("REMOTE_ADDR"),
+    [FORWARDED] = NAME("HTTP_X_FORWARDED_FOR"),
+    [CORS_HEADERS] = NAME("HTTP_ACCESS_CONTROL_REQUEST_HEADERS"),
+    [STATUS] = NAME("REDIRECT_STATUS"),
+};
+
+/* Which of NAMES the variable `NAME=value` is; VARIABLES: none of them. */
+static enum variable which(const char *variable, size_t name_len)
+{
+    int i = 0;
+
+    while (i < VARIABLES
+           && (names[i].len != name_len || memcmp(names[i].p, variable, name_len) != 0))
+        i++;
+    return (enum variable)i;
+}
+
+size_t host_read_variables(struct request *rq, char *const *variables)
+{
+    const char *get[VARIABLES + 1] = { NULL };
+
+    for (; *variables != NULL; variables++) {
+        const char *equals = strchr(*variables, '=');
+        if (equals == NULL)
+            continue;
+        enum variable i = which(*variables, (size_t)(equals - *variables));
+        if (get[i] == NULL)
+            get[i] = equals + 1;
+    }
+    rq->method = span_of(get[METHOD]);
+    rq->path = request_path(get[URI] != NULL ? get[URI] : get[SCRIPT]);
+    rq->query = span_of(get[QUERY]);
+    rq->content_type = span_of(get[CONTENT_TYPE]);
+    rq->origin = span_of(get[ORIGIN]);
+    rq->host = span_of(get[HOST]);
+    rq->fetch_site = span_of(get[FETCH_SITE]);
+    rq->https = get[HTTPS] != NULL && strcmp(get[HTTPS], "on") == 0;
+    rq->address = span_of(get[ADDRESS]);
+    rq->forwarded = get[FORWARDED] != NULL;
+    rq->cors_headers = span_of(get[CORS_HEADERS]);
+    ask_again(rq, get[STATUS], get[URI]);
+    return content_length(get[CONTENT_LENGTH]);
 }
 
 /* ---- handing on */

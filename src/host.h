@@ -33,7 +33,7 @@ struct request {
     bool https;
     struct span address;        /* the client's network address */
     bool forwarded;             /* X-Forwarded-For is there: that may be a proxy's address */
-    struct span cors_headers;   /* Access-Control-Request-Headers of an OPTIONS */
+    struct span cors_headers;   /* Access-Control-Request-Headers */
     /* The web server asks once more: the process that had the request died without an answer. Of
      * what is asked again the body is lost. */
     bool again;

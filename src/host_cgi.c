@@ -17,16 +17,9 @@ struct cgi {
     int64_t key;
 };
 
-static const char *variable(void *arg, const char *name)
+/* Read the body of WANT bytes. */
+static void read_body(struct cgi *c, struct request *rq, size_t want)
 {
-    (void)arg;
-    return getenv(name);
-}
-
-static void read_body(struct cgi *c, struct request *rq)
-{
-    size_t want = host_content_length(getenv("CONTENT_LENGTH"));
-
     if (want > c->max_body) {
         rq->body_too_long = true;
         return;
@@ -52,8 +45,7 @@ static bool cgi_next(struct host *h, struct request *rq)
         return false;
     c->taken = true;
     *rq = (struct request){ .conn = { STDOUT_FILENO, 0 } };
-    host_read_variables(rq, variable, NULL);
-    read_body(c, rq);
+    read_body(c, rq, host_read_variables(rq, environ));
     return true;
 }
 

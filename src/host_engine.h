@@ -30,12 +30,8 @@ int host_signals(void);
 /* Take one signal from it, so that it is no longer readable. */
 void host_take_signal(int signals);
 
-/* Fill RQ from CGI's variables; GET finds one by name, NULL when it is not set. Leaves conn and
- * body alone. */
-void host_read_variables(struct request *rq, const char *(*get)(void *arg, const char *name),
-                         void *arg);
-
-/* CONTENT_LENGTH as a number; 0 when it is missing or none. */
-size_t host_content_length(const char *value);
+/* Fill RQ from CGI's VARIABLES, `NAME=value` each, the last NULL. Leaves conn and body alone.
+ * Returns the body's length in bytes; 0 when none is given. */
+size_t host_read_variables(struct request *rq, char *const *variables);
 
 #endif

@@ -59,16 +59,10 @@ static int epoll_put(struct fcgi *f, int op, int fd, uint32_t events, uint64_t t
 
 /* ---- requests in */
 
-static const char *param(void *arg, const char *name)
-{
-    return FCGX_GetParam(name, arg);
-}
-
-/* Read the request's body to its end, keeping up to max_body bytes of it. */
-static void read_body(struct fcgi *f, struct request *rq)
+/* Read the request's body of WANT bytes to its end, keeping up to max_body bytes of it. */
+static void read_body(struct fcgi *f, struct request *rq, size_t want)
 {
     char rest[4096];
-    size_t want = host_content_length(FCGX_GetParam("CONTENT_LENGTH", f->request.envp));
 
     buf_clear(&f->body);
     if (want > 0 && want <= f->max_body) {
@@ -129,8 +123,7 @@ static bool fcgi_next(struct host *h, struct request *rq)
     }
     f->taken++;
     *rq = (struct request){ .conn = { f->request.ipcFd, (uint16_t)f->request.requestId } };
-    host_read_variables(rq, param, f->request.envp);
-    read_body(f, rq);
+    read_body(f, rq, host_read_variables(rq, f->request.envp));
     keep_request(f, rq);
     let_go(f);
     return true;

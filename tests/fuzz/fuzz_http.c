@@ -10,18 +10,17 @@
 #define VARIABLES_MAX 32
 
 struct variables {
-    char *line[VARIABLES_MAX];          /* the name, a NUL in place of '=', the value */
-    const char *value[VARIABLES_MAX];
+    char *line[VARIABLES_MAX + 1];      /* the last NULL */
     size_t count;
 };
 
-static const char *get(void *arg, const char *name)
+static const char *get(const struct variables *v, const char *name)
 {
-    const struct variables *v = arg;
+    size_t len = strlen(name);
 
     for (size_t i = 0; i < v->count; i++)
-        if (strcmp(v->line[i], name) == 0)
-            return v->value[i];
+        if (strncmp(v->line[i], name, len) == 0 && v->line[i][len] == '=')
+            return v->line[i] + len + 1;
     return NULL;
 }
 
@@ -30,13 +29,9 @@ static void read_variables(struct variables *v, struct span text)
     struct span line;
 
     v->count = 0;
-    while (v->count < VARIABLES_MAX && take_piece(&text, '\n', &line)) {
-        char *copy = text_of(line), *equals = strchr(copy, '=');
-        if (equals != NULL)
-            *equals = '\0';
-        v->line[v->count] = copy;
-        v->value[v->count++] = equals != NULL ? equals + 1 : "";
-    }
+    while (v->count < VARIABLES_MAX && take_piece(&text, '\n', &line))
+        v->line[v->count++] = text_of(line);
+    v->line[v->count] = NULL;
 }
 
 static void try_request(struct variables *v, const struct request *rq)
@@ -58,7 +53,6 @@ static void try_request(struct variables *v, const struct request *rq)
         must(http_method(rq->method) != HTTP_OPTIONS);
         must(rq->query.len == 0 || lies_in(rq->query, span_of(uri)));
     }
-    must(host_content_length(get(v, "CONTENT_LENGTH")) <= INT64_MAX);
 }
 
 /* May S stand in a list of origins, as one that means itself alone? */
@@ -124,7 +118,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct request rq = { .conn = { -1, 0 } };
 
     read_variables(&v, span_of_input(data, size));
-    host_read_variables(&rq, get, &v);
+    must(host_read_variables(&rq, v.line) <= INT64_MAX);
     try_request(&v, &rq);
     try_origin(rq.origin, rq.host, rq.https, get(&v, "ALLOWED") != NULL ? get(&v, "ALLOWED") : "");
     try_answer(&rq, false);

@@ -18,43 +18,55 @@
 #define BODY "42[\"chat\"]"             /* 10 bytes */
 #define LARGE 3000000                   /* an answer that no socket takes at once */
 
-struct variables {
-    const char *method, *uri, *query, *status;
-};
-
-static const char *get(void *arg, const char *name)
+/* Read VARIABLES, the last NULL, into *RQ. Returns the body's length. */
+static size_t read_variables(struct request *rq, const char *const *variables)
 {
-    const struct variables *v = arg;
+    char *copies[8];
+    size_t count = 0;
 
-    return strcmp(name, "REQUEST_METHOD") == 0    ? v->method
-           : strcmp(name, "REQUEST_URI") == 0     ? v->uri
-           : strcmp(name, "QUERY_STRING") == 0    ? v->query
-           : strcmp(name, "REDIRECT_STATUS") == 0 ? v->status
-                                                  : NULL;
+    *rq = (struct request){ .conn = { -1, 0 } };
+    while (variables[count] != NULL) {
+        copies[count] = (char *)(uintptr_t)variables[count];
+        count++;
+    }
+    copies[count] = NULL;
+    return host_read_variables(rq, copies);
 }
 
 static void variables_become_a_request(void **state)
 {
     static const struct {
-        struct variables v;
+        const char *variables[6];
         const char *method, *query;
         bool again;
     } cases[] = {
-        { { "GET", "/socket.io/?sid=x", "sid=x", NULL }, "GET", "sid=x", false },
-        { { "POST", "/socket.io/?sid=x", "sid=x", "200" }, "POST", "sid=x", false },
-        { { "GET", "/socket.io/?sid=x", "sid=x", "" }, "GET", "sid=x", false },
-        { { "GET", "/socket.io/?again=POST", "again=POST", NULL }, "GET", "again=POST", false },
-        { { "GET", "/socket.io/?sid=x", "again=GET", "500" }, "GET", "sid=x", true },
-        { { "GET", "/socket.io/?sid=x", "again=POST", "503" }, "POST", "sid=x", true },
-        { { "GET", "/socket.io/?sid=x", "sid=x", "500" }, "unknown", "sid=x", true },
-        { { "GET", "/socket.io/", "again=GET", "500" }, "GET", "", true },
+        { { "REQUEST_METHOD=GET", "REQUEST_URI=/socket.io/?sid=x", "QUERY_STRING=sid=x" },
+          "GET", "sid=x", false },
+        { { "REQUEST_METHOD=GET", "SCRIPT_NAME=/socket.io/", "QUERY_STRING=sid=x" },
+          "GET", "sid=x", false },
+        { { "REQUEST_METHOD=POST", "REQUEST_URI=/socket.io/?sid=x", "QUERY_STRING=sid=x",
+            "REDIRECT_STATUS=200" }, "POST", "sid=x", false },
+        { { "REQUEST_METHOD=GET", "REQUEST_URI=/socket.io/?sid=x", "QUERY_STRING=sid=x",
+            "REDIRECT_STATUS=" }, "GET", "sid=x", false },
+        { { "REQUEST_METHOD=GET", "REQUEST_URI=/socket.io/?again=POST",
+            "QUERY_STRING=again=POST" }, "GET", "again=POST", false },
+        { { "REQUEST_METHOD=GET", "REQUEST_URI=/socket.io/?sid=x", "QUERY_STRING=again=GET",
+            "REDIRECT_STATUS=500" }, "GET", "sid=x", true },
+        { { "REQUEST_METHOD=GET", "REQUEST_URI=/socket.io/?sid=x", "QUERY_STRING=again=POST",
+            "REDIRECT_STATUS=503" }, "POST", "sid=x", true },
+        { { "REQUEST_METHOD=GET", "REQUEST_URI=/socket.io/?sid=x", "QUERY_STRING=sid=x",
+            "REDIRECT_STATUS=500" }, "unknown", "sid=x", true },
+        { { "REQUEST_METHOD=GET", "REQUEST_URI=/socket.io/", "QUERY_STRING=again=GET",
+            "REDIRECT_STATUS=500" }, "GET", "", true },
+        /* of two the first; what only begins like a name, or is none, is another */
+        { { "REQUEST_METHOD=GET", "REQUEST_METHOD=POST", "QUERY_STRINGS=y", "QUERY_STRING",
+            "REQUEST_URI=/socket.io/" }, "GET", "", false },
     };
+    struct request rq;
 
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct request rq = { .conn = { -1, 0 } };
-        struct variables v = cases[i].v;
-        host_read_variables(&rq, get, &v);
+        assert_int_equal(read_variables(&rq, cases[i].variables), 0);
         assert_true(span_is(rq.method, cases[i].method));
         assert_true(span_is(rq.query, cases[i].query));
         assert_true(span_is(rq.path, "/socket.io/"));
@@ -62,20 +74,40 @@ static void variables_become_a_request(void **state)
     }
 }
 
-static const char *get_forwarded(void *arg, const char *name)
+static void other_variables_are_read(void **state)
 {
-    return strcmp(name, "HTTP_X_FORWARDED_FOR") == 0 ? arg : NULL;
+    static const char *const all[] = { "CONTENT_TYPE=text/plain", "CONTENT_LENGTH=12",
+                                       "HTTP_ORIGIN=https://a.example", "HTTP_HOST=b.example",
+                                       "HTTP_SEC_FETCH_SITE=same-site", "REMOTE_ADDR=192.0.2.1",
+                                       "HTTPS=on", NULL };
+    static const char *const lengths[][2] = { { "CONTENT_LENGTH=", NULL },
+                                              { "CONTENT_LENGTH=-1", NULL },
+                                              { "CONTENT_LENGTH=1x", NULL } };
+    struct request rq;
+
+    (void)state;
+    assert_int_equal(read_variables(&rq, all), 12);
+    assert_true(span_is(rq.content_type, "text/plain"));
+    assert_true(span_is(rq.origin, "https://a.example"));
+    assert_true(span_is(rq.host, "b.example"));
+    assert_true(span_is(rq.fetch_site, "same-site"));
+    assert_true(span_is(rq.address, "192.0.2.1"));
+    assert_true(rq.https);
+    for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++)
+        assert_int_equal(read_variables(&rq, lengths[i]), 0);
+    assert_false(rq.https);
 }
 
 static void a_proxy_is_told(void **state)
 {
-    struct request rq = { .conn = { -1, 0 } };
-    char by_nobody[] = "";
+    static const char *const none[] = { NULL };
+    static const char *const by_nobody[] = { "HTTP_X_FORWARDED_FOR=", NULL };
+    struct request rq;
 
     (void)state;
-    host_read_variables(&rq, get_forwarded, NULL);
+    read_variables(&rq, none);
     assert_false(rq.forwarded);
-    host_read_variables(&rq, get_forwarded, by_nobody);
+    read_variables(&rq, by_nobody);
     assert_true(rq.forwarded);
 }
 
@@ -293,6 +325,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(variables_become_a_request),
+        cmocka_unit_test(other_variables_are_read),
         cmocka_unit_test(a_proxy_is_told),
         cmocka_unit_test(a_body_that_breaks_off_is_told),
         cmocka_unit_test(too_long_is_told_and_not_read),
