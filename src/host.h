@@ -12,6 +12,8 @@
 struct conn {
     int fd;                     /* -1: none */
     uint16_t id;                /* FastCGI's request id */
+    bool keep;                  /* the web server has more to ask there */
+    bool kept;                  /* it had asked there before */
 };
 
 /* A request's pieces are lent until the next host_next(). */

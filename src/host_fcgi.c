@@ -6,9 +6,13 @@
  * request is let go and only the connection and the request's id are kept; the answer is two or
  * three records, written here with one send(). That also spares FCGX_Finish_r()'s wait for the web
  * server.
+ *
+ * Where the web server wants to keep a connection (nginx with fastcgi_keep_conn), it is watched for
+ * its next request, which libfcgi then reads there instead of accepting a connection.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -26,8 +30,10 @@
 #define EVENTS 64
 #define RECORD_MAX 65528        /* content bytes of a record: 16 bits, a multiple of 8 */
 
-/* What an epoll event is about: these, or a parked request's key above them. */
+/* What an epoll event is about: these, or a parked request's key above them, or a connection
+ * without a request. */
 enum { TAG_LISTEN, TAG_BELL, TAG_SIGNAL, TAG_OUTPUT, TAG_KEYS };
+#define TAG_KEPT (UINT64_C(1) << 63)
 
 /* An answer that the socket would not take whole. */
 struct output {
@@ -48,13 +54,91 @@ struct fcgi {
     struct output *outputs;
     int64_t gone[EVENTS];
     size_t gone_count;
+    int asking[EVENTS];         /* kept connections with a request */
+    size_t asking_count;
+    int64_t *kept;              /* by descriptor: what goes on there, if it is a kept connection */
+    size_t kept_cap;
 };
+
+/* Instead of the key of a parked request. */
+enum { KEPT_BUSY = 0, KEPT_IDLE = -1, KEPT_GONE = -2 };
 
 static int epoll_put(struct fcgi *f, int op, int fd, uint32_t events, uint64_t tag)
 {
     struct epoll_event e = { .events = events, .data = { .u64 = tag } };
 
     return epoll_ctl(f->epoll, op, fd, &e);
+}
+
+/* ---- kept connections: watched once, for whatever comes next */
+
+/* Watch FD, which may be watched for something else (WATCHED tells whether that is likely). */
+static bool watch(struct fcgi *f, int fd, bool watched, uint32_t events, uint64_t tag)
+{
+    return epoll_put(f, watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, events, tag) == 0
+           || epoll_put(f, watched ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, fd, events, tag) == 0;
+}
+
+static bool make_room(struct fcgi *f, int fd)
+{
+    size_t cap = f->kept_cap != 0 ? f->kept_cap : 64;
+
+    if ((size_t)fd < f->kept_cap)
+        return true;
+    while (cap <= (size_t)fd)
+        cap *= 2;
+    int64_t *kept = realloc(f->kept, cap * sizeof *kept);
+    if (kept == NULL)
+        return false;
+    memset(kept + f->kept_cap, 0, (cap - f->kept_cap) * sizeof *kept);
+    f->kept = kept;
+    f->kept_cap = cap;
+    return true;
+}
+
+/* C's request is over. WATCHED: it is watched, but not for the next request. */
+static void end_request(struct fcgi *f, struct conn c, bool watched)
+{
+    bool gone = c.kept && f->kept[c.fd] == KEPT_GONE;
+    bool idle = c.keep && !gone && !f->stopped && make_room(f, c.fd)
+                && ((c.kept && !watched)
+                    || watch(f, c.fd, watched, EPOLLIN | EPOLLRDHUP, TAG_KEPT | (unsigned)c.fd));
+
+    if (c.kept)
+        f->kept[c.fd] = KEPT_BUSY;
+    if (idle)
+        f->kept[c.fd] = KEPT_IDLE;
+    else
+        close(c.fd);
+}
+
+static void close_idle(struct fcgi *f)
+{
+    for (size_t fd = 0; fd < f->kept_cap; fd++)
+        if (f->kept[fd] == KEPT_IDLE) {
+            f->kept[fd] = KEPT_BUSY;
+            close((int)fd);
+        }
+    f->asking_count = 0;
+}
+
+/* On the kept connection FD the web server asks something, or has closed it. */
+static void hear_kept(struct fcgi *f, int fd, uint32_t events)
+{
+    bool gone = events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR);
+    int64_t key = f->kept[fd];
+
+    if (key == KEPT_IDLE && !gone) {
+        f->asking[f->asking_count++] = fd;
+    } else if (key == KEPT_IDLE) {
+        f->kept[fd] = KEPT_BUSY;
+        close(fd);
+    } else {                            /* told once: it is about to be answered or dropped */
+        epoll_ctl(f->epoll, EPOLL_CTL_DEL, fd, NULL);
+        f->kept[fd] = KEPT_GONE;
+        if (key > 0)
+            f->gone[f->gone_count++] = key;
+    }
 }
 
 /* ---- requests in */
@@ -108,21 +192,47 @@ static void let_go(struct fcgi *f)
     f->request.ipcFd = -1;
 }
 
+/* Let libfcgi read a request from a connection that was kept. False: there was none, and it has
+ * closed it. */
+static bool read_kept(struct fcgi *f, int fd)
+{
+    f->kept[fd] = KEPT_BUSY;
+    f->request.ipcFd = fd;
+    f->request.keepConnection = 1;      /* else it begins by closing it */
+    f->request.listen_sock = -1;        /* else it would go on to accept another */
+    int code = FCGX_Accept_r(&f->request);
+    f->request.listen_sock = f->listen;
+    return code >= 0;
+}
+
+static bool read_new(struct fcgi *f)
+{
+    int code = FCGX_Accept_r(&f->request);
+
+    if (code >= 0)
+        return true;
+    if (code == -EMFILE || code == -ENFILE)
+        close_idle(f);
+    if (code != -EAGAIN && code != -EWOULDBLOCK && code != -EINTR && code != -ECONNABORTED)
+        log_line(LOG_WARNING, "P201", "host", NULL,
+                 "cannot take a request: %s; it will be tried again", strerror(-code));
+    return false;
+}
+
 static bool fcgi_next(struct host *h, struct request *rq)
 {
     struct fcgi *f = (struct fcgi *)h;
+    bool kept = false;
 
     if (f->stopped || f->taken == BATCH)
         return false;
-    int code = FCGX_Accept_r(&f->request);
-    if (code < 0) {
-        if (code != -EAGAIN && code != -EWOULDBLOCK && code != -EINTR && code != -ECONNABORTED)
-            log_line(LOG_WARNING, "P201", "host", NULL,
-                     "cannot take a request: %s; it will be tried again", strerror(-code));
+    while (!kept && f->asking_count != 0)
+        kept = read_kept(f, f->asking[--f->asking_count]);
+    if (!kept && !read_new(f))
         return false;
-    }
     f->taken++;
-    *rq = (struct request){ .conn = { f->request.ipcFd, (uint16_t)f->request.requestId } };
+    *rq = (struct request){ .conn = { f->request.ipcFd, (uint16_t)f->request.requestId,
+                                      f->request.keepConnection != 0, kept } };
     read_body(f, rq, host_read_variables(rq, f->request.envp));
     keep_request(f, rq);
     let_go(f);
@@ -167,7 +277,7 @@ static bool keep_output(struct fcgi *f, struct conn c, bool parked, struct span 
     buf_add_span(&o->rest, rest);
     o->conn = c;
     if (!buf_ok(&o->rest) ||
-        epoll_put(f, parked ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, c.fd, EPOLLOUT, TAG_OUTPUT) == -1) {
+        !watch(f, c.fd, parked || c.kept, EPOLLOUT, TAG_OUTPUT)) {
         buf_release(&o->rest);
         free(o);
         return false;
@@ -185,22 +295,33 @@ static void fcgi_answer(struct host *h, struct conn c, bool parked, struct span 
     buf_clear(out);
     write_records(out, c.id, text);
     ssize_t sent = buf_ok(out) ? send(c.fd, out->data, out->len, MSG_NOSIGNAL | MSG_DONTWAIT) : 0;
+    if (sent == -1 && errno != EAGAIN) {        /* the web server has gone: so has its client */
+        c.keep = false;
+        sent = (ssize_t)out->len;
+    }
     if (sent == -1)
-        /* else the web server has gone: so has its client */
-        sent = errno == EAGAIN ? 0 : (ssize_t)out->len;
+        sent = 0;
     struct span rest = { out->data + sent, buf_ok(out) ? out->len - (size_t)sent : 0 };
-    if (rest.len == 0 || !keep_output(f, c, parked, rest))
-        close(c.fd);
+    c.keep = c.keep && buf_ok(out);
+    if (rest.len == 0)
+        end_request(f, c, parked && !c.kept);
+    else if (!keep_output(f, c, parked, rest))
+        end_request(f, (struct conn){ c.fd, c.id, false, c.kept }, false);
 }
 
-/* Write on where a socket has room again. True when the answer is out, or cannot ever be. */
+/* Write on where a socket has room again. True when the answer is out, or cannot ever be: then its
+ * connection is not kept. */
 static bool continue_output(struct output *o)
 {
     ssize_t sent =
         send(o->conn.fd, o->rest.data + o->at, o->rest.len - o->at, MSG_NOSIGNAL | MSG_DONTWAIT);
 
-    if (sent == -1)
-        return errno != EAGAIN;
+    if (sent == -1 && errno == EAGAIN)
+        return false;
+    if (sent == -1) {
+        o->conn.keep = false;
+        return true;
+    }
     o->at += (size_t)sent;
     return o->at == o->rest.len;
 }
@@ -213,7 +334,7 @@ static void continue_outputs(struct fcgi *f)
         struct output *o = *link;
         if (continue_output(o)) {
             *link = o->next;
-            close(o->conn.fd);
+            end_request(f, o->conn, true);
             buf_release(&o->rest);
             free(o);
         } else {
@@ -231,7 +352,7 @@ static void fcgi_wait(struct host *h, int timeout_ms, struct host_events *events
     int count = epoll_wait(f->epoll, ready, EVENTS, timeout_ms);
 
     f->taken = 0;
-    f->gone_count = 0;
+    f->gone_count = f->asking_count = 0;
     for (int i = 0; i < count; i++)
         switch (ready[i].data.u64) {
         case TAG_LISTEN:
@@ -249,7 +370,10 @@ static void fcgi_wait(struct host *h, int timeout_ms, struct host_events *events
             continue_outputs(f);
             break;
         default:
-            f->gone[f->gone_count++] = (int64_t)(ready[i].data.u64 - TAG_KEYS);
+            if (ready[i].data.u64 & TAG_KEPT)
+                hear_kept(f, (int)(ready[i].data.u64 & INT_MAX), ready[i].events);
+            else
+                f->gone[f->gone_count++] = (int64_t)(ready[i].data.u64 - TAG_KEYS);
         }
 }
 
@@ -266,7 +390,10 @@ static void fcgi_park(struct host *h, struct conn c, int64_t key)
 
     /* Without it the poll is held just the same; it has a deadline. Told once: it is about to be
      * answered or dropped. */
-    epoll_put(f, EPOLL_CTL_ADD, c.fd, EPOLLRDHUP | EPOLLONESHOT, (uint64_t)key + TAG_KEYS);
+    if (c.kept)
+        f->kept[c.fd] = key;
+    else
+        epoll_put(f, EPOLL_CTL_ADD, c.fd, EPOLLRDHUP | EPOLLONESHOT, (uint64_t)key + TAG_KEYS);
 }
 
 static bool fcgi_gone(struct host *h, int64_t *key)
@@ -286,6 +413,7 @@ static void fcgi_stop(struct host *h)
     if (f->stopped)
         return;
     f->stopped = true;
+    close_idle(f);
     epoll_ctl(f->epoll, EPOLL_CTL_DEL, f->listen, NULL);
     close(f->listen);                   /* else what comes would wait for nobody */
 }
@@ -319,6 +447,8 @@ static void fcgi_close(struct host *h)
         close(f->epoll);
     buf_release(&f->body);
     buf_release(&f->records);
+    close_idle(f);
+    free(f->kept);
     free(f);
 }
 

@@ -164,7 +164,7 @@ static void serve_cgi(void *arg)
         assert_true(host_next(h, &rq));
         look(o, &rq);
         assert_false(host_next(h, &rq));
-        host_answer(h, (struct conn){ fileno(out), 0 }, false, SPAN("\r\nok"));
+        host_answer(h, (struct conn){ .fd = fileno(out) }, false, SPAN("\r\nok"));
         assert_true(host_finished(h));
         fclose(out);
         host_close(h);
