@@ -60,6 +60,10 @@ struct fcgi {
     size_t kept_cap;
 };
 
+/* How long what has been begun on a kept connection may keep all others waiting: web servers send
+ * a request in one go. */
+#define HALF_S 2
+
 /* Instead of the key of a parked request. */
 enum { KEPT_BUSY = 0, KEPT_IDLE = -1, KEPT_GONE = -2 };
 
@@ -77,6 +81,15 @@ static bool watch(struct fcgi *f, int fd, bool watched, uint32_t events, uint64_
 {
     return epoll_put(f, watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, events, tag) == 0
            || epoll_put(f, watched ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, fd, events, tag) == 0;
+}
+
+/* Watch the connection FD for its next request. */
+static bool keep(struct fcgi *f, int fd, bool watched)
+{
+    struct timeval limit = { HALF_S, 0 };
+
+    return setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) == 0
+           && watch(f, fd, watched, EPOLLIN | EPOLLRDHUP, TAG_KEPT | (unsigned)fd);
 }
 
 static bool make_room(struct fcgi *f, int fd)
@@ -101,8 +114,7 @@ static void end_request(struct fcgi *f, struct conn c, bool watched)
 {
     bool gone = c.kept && f->kept[c.fd] == KEPT_GONE;
     bool idle = c.keep && !gone && !f->stopped && make_room(f, c.fd)
-                && ((c.kept && !watched)
-                    || watch(f, c.fd, watched, EPOLLIN | EPOLLRDHUP, TAG_KEPT | (unsigned)c.fd));
+                && ((c.kept && !watched) || keep(f, c.fd, watched));
 
     if (c.kept)
         f->kept[c.fd] = KEPT_BUSY;

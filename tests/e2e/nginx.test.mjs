@@ -1,0 +1,343 @@
+// Behind nginx, which keeps connections to the program (fastcgi_keep_conn); and such connections spoken to directly.
+
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import net from 'node:net';
+import { tmpdir, userInfo } from 'node:os';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { talk, verdict } from './conversation.mjs';
+import { LIMIT_MS, ask, channelName, engine, freePort, official, peer, program, shim, until, within } from './harness.mjs';
+
+const nginxBinary = ['/usr/sbin/nginx', '/usr/local/sbin/nginx', '/usr/bin/nginx'].find(existsSync) ?? 'nginx';
+
+/** As the README has it. */
+const nginxConf = (dir, port) => `
+${process.getuid() === 0 ? `user ${userInfo().username};` : ''}
+worker_processes 1;
+daemon off;
+pid ${dir}/nginx.pid;
+error_log ${dir}/nginx.log;
+events { worker_connections 1000; }
+http {
+    access_log off;
+    client_body_temp_path ${dir}/body;
+    proxy_temp_path ${dir}/proxy;
+    fastcgi_temp_path ${dir}/fastcgi;
+    uwsgi_temp_path ${dir}/uwsgi;
+    scgi_temp_path ${dir}/scgi;
+    upstream pollux { server unix:${dir}/socket max_fails=0; server unix:${dir}/socket max_fails=0; keepalive 64; }
+    server {
+        listen 127.0.0.1:${port};
+        location ~ ^/socket\\.io/?$ {
+            include /etc/nginx/fastcgi_params;
+            fastcgi_pass pollux;
+            fastcgi_keep_conn on;
+            fastcgi_next_upstream error non_idempotent;
+        }
+    }
+}
+`;
+
+const childrenOf = (pid) => readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').trim().split(' ').filter(Boolean).map(Number);
+
+/** A process that ends with the test; its words go to FILE. */
+function run(t, command, args, { env = {}, file }) {
+    const child = spawn(command, args, { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => writeFileSync(file, data, { flag: 'a' }));
+    const ended = new Promise((done) => child.on('exit', done));
+    t.after(async () => {
+        child.kill('SIGTERM');
+        const late = setTimeout(() => child.kill('SIGKILL'), LIMIT_MS);
+        await ended;
+        clearTimeout(late);
+    });
+    return { pid: child.pid, ended };
+}
+
+/** The program on a socket, started by itself; again() starts it anew. */
+async function startProgram(t, { procs = 1 } = {}) {
+    const dir = mkdtempSync(join(tmpdir(), 'pollux-nginx-'));
+    t.after(() => rmSync(dir, { recursive: true, force: true, maxRetries: 5 }));
+    mkdirSync(join(dir, 'data'), { mode: 0o700 });
+    writeFileSync(join(dir, 'program.log'), '');
+    const socket = join(dir, 'socket');
+    const env = { POLLUX_CONFIG: '/dev/null', POLLUX_STORE: join(dir, 'data'), POLLUX_PROCESSES: String(procs) };
+    const self = {
+        dir, socket,
+        async again() {
+            self.process = run(t, program, ['--socket', socket], { env, file: join(dir, 'program.log') });
+            await until(() => new Promise((done) => {
+                const attempt = net.connect(socket, () => { attempt.destroy(); done(true); }).on('error', () => done(false));
+            }), LIMIT_MS, 'the socket of the program');
+            await until(() => self.workers().length === procs, LIMIT_MS, 'its workers');
+        },
+        workers: () => childrenOf(self.process.pid),
+        log: () => readFileSync(join(dir, 'program.log'), 'utf8'),
+    };
+    await self.again();
+    return self;
+}
+
+/** The same behind nginx. */
+async function startNginx(t, options) {
+    const server = await startProgram(t, options);
+    const port = await freePort();
+    const conf = join(server.dir, 'nginx.conf');
+    writeFileSync(conf, nginxConf(server.dir, port));
+    run(t, nginxBinary, ['-p', server.dir, '-c', conf], { file: join(server.dir, 'nginx.log') });
+    const url = `http://127.0.0.1:${port}`;
+    await until(async () => {
+        const first = engine(url);
+        try {
+            const answer = await first.open();
+            if (answer.status === 200) await first.post('1');
+            return answer.status === 200;
+        } catch {
+            return false;
+        } finally {
+            first.end();
+        }
+    }, LIMIT_MS, 'an answer through nginx');
+    return Object.assign(server, { url });
+}
+
+/** The connections that processes PIDS have on SOCKET, by inode. */
+function connections(socket) {
+    return readFileSync('/proc/net/unix', 'latin1').split('\n').map((line) => line.trim().split(/\s+/))
+        .filter((fields) => fields[7] === socket && fields[5] === '03').map((fields) => fields[6]).sort();
+}
+
+// ---- FastCGI, as a web server speaks it
+
+const BEGIN = 1, ABORT = 2, END = 3, PARAMS = 4, STDIN = 5, STDOUT = 6;
+
+function record(type, content = '') {
+    const data = Buffer.from(content);
+    return Buffer.concat([Buffer.from([1, type, 0, 1, data.length >> 8, data.length & 255, 0, 0]), data]);
+}
+
+function fastcgi({ method = 'GET', query, body = '', keep = true }) {
+    const variables = {
+        REQUEST_METHOD: method, REQUEST_URI: `/socket.io/?${query}`, QUERY_STRING: query, REMOTE_ADDR: '192.0.2.1',
+        HTTP_HOST: 'here.example', CONTENT_TYPE: 'text/plain;charset=UTF-8', ...(body && { CONTENT_LENGTH: String(body.length) }),
+    };
+    const params = Object.entries(variables).map(([name, value]) => Buffer.concat([
+        Buffer.from([name.length, 0x80, 0, value.length >> 8, value.length & 255]), Buffer.from(name + value)]));
+    return Buffer.concat([record(BEGIN, Buffer.from([0, 1, keep ? 1 : 0, 0, 0, 0, 0, 0])), record(PARAMS, Buffer.concat(params)), record(PARAMS),
+        ...(body ? [record(STDIN, body)] : []), record(STDIN)]);
+}
+
+/** A connection to the program that begins with its first request; ask() sends one and takes its answer's text. */
+function connect(t, socket) {
+    const line = new net.Socket();
+    let bytes = Buffer.alloc(0), wake = () => {}, begun = false;
+    const self = { line, closed: false };
+    self.send = (data) => {
+        if (!begun) line.connect(socket);
+        begun = true;
+        line.write(data);
+    };
+    line.on('data', (data) => { bytes = Buffer.concat([bytes, data]); wake(); });
+    line.on('close', () => { self.closed = true; wake(); });
+    line.on('error', () => {});
+    t.after(() => line.destroy());
+    self.answer = () => within((async () => {
+        let text = '';
+        for (;;) {
+            while (bytes.length >= 8 && bytes.length >= 8 + bytes.readUInt16BE(4) + bytes[6]) {
+                const [type, length, padding] = [bytes[1], bytes.readUInt16BE(4), bytes[6]];
+                if (type === STDOUT) text += bytes.subarray(8, 8 + length);
+                bytes = bytes.subarray(8 + length + padding);
+                if (type === END) return text;
+            }
+            if (self.closed) return null;
+            await new Promise((done) => { wake = done; });
+        }
+    })(), 'an answer on a FastCGI connection');
+    self.ask = (request) => {
+        self.send(fastcgi(request));
+        return self.answer();
+    };
+    self.end = () => until(() => self.closed, LIMIT_MS, 'the end of the connection');
+    return self;
+}
+
+let t36 = 0;
+const mark = () => `t=${(++t36).toString(36)}`;
+const SESSION = 'EIO=4&transport=polling';
+
+/** A session on LINE that has joined CHANNEL; what it hears of that has been taken. */
+async function join36(line, channel) {
+    const sid = /"sid":"([^"]+)"/.exec(await line.ask({ query: `${SESSION}&${mark()}` }))[1];
+    const client = { sid, query: () => `${SESSION}&sid=${sid}&${mark()}` };
+    client.post = (on, body) => on.ask({ method: 'POST', query: client.query(), body });
+    client.poll = (on) => on.ask({ query: client.query() });
+    assert.match(await client.post(line, '40'), /ok$/);
+    assert.match(await client.poll(line), /40\{"sid":/);
+    assert.match(await client.post(line, `42["create or join",${JSON.stringify(channel)}]`), /ok$/);
+    assert.match(await client.poll(line), /"(created|joined)"/);
+    return client;
+}
+
+describe('a connection that is kept', () => {
+    it('serves one request after the other; without the flag it is closed', async (t) => {
+        const { socket } = await startProgram(t);
+        const line = connect(t, socket);
+        const channel = channelName();
+        const a = await join36(line, channel), b = await join36(line, channel);
+        for (let n = 0; n < 50; n++) {
+            assert.match(await a.post(line, `42["message",{"channel":${JSON.stringify(channel)},"message":${n}}]`), /ok$/);
+            let text = '';
+            while (!text.includes(`["message",${n}]`)) text = await b.poll(line);
+        }
+        assert.equal(line.closed, false);
+        assert.match(await line.ask({ query: `${SESSION}&${mark()}`, keep: false }), /"sid"/);
+        await line.end();
+    });
+
+    it('waits with its poll while others are served, and goes on afterwards', async (t) => {
+        const { socket } = await startProgram(t);
+        const waiting = connect(t, socket), other = connect(t, socket);
+        const channel = channelName();
+        const a = await join36(other, channel), b = await join36(waiting, channel);
+        const held = (async () => {
+            for (;;) {
+                const text = await b.poll(waiting);
+                if (text.includes('["message"')) return text;
+            }
+        })();
+        for (let i = 0; i < 20; i++) assert.match(await other.ask({ query: `${SESSION}&${mark()}` }), /"sid"/);
+        assert.match(await a.post(other, '42["message","over there"]'), /ok$/);
+        assert.match(await held, /\["message","over there"\]/);
+        assert.match(await b.post(waiting, '42["message","and back"]'), /ok$/);
+        assert.equal(waiting.closed || other.closed, false);
+    });
+
+    /** Let LEAVE(line) happen to a connection with a poll. The session's next poll is taken, since nobody holds one any more. */
+    async function pollThatGoes(t, leave) {
+        const { socket } = await startProgram(t);
+        const waiting = connect(t, socket), other = connect(t, socket);
+        const b = await join36(waiting, channelName());
+        waiting.send(fastcgi({ query: b.query() }));
+        assert.match(await other.ask({ query: `${SESSION}&${mark()}` }), /"sid"/);
+        leave(waiting);
+        await waiting.end();
+        // Whether it has noticed shows in the answer: that another poll waits ends the session.
+        await until(async () => connections(socket).length === 1, LIMIT_MS, 'the end of the program\'s side');
+        const poll = b.poll(other);
+        await new Promise((done) => setTimeout(done, 50));
+        const third = connect(t, socket);
+        assert.match(await b.post(third, '42["create or join","another"]'), /ok$/);
+        assert.match(await poll, /"created","another"/);
+    }
+
+    it('is closed when its client goes while a poll waits', (t) => pollThatGoes(t, (line) => line.line.destroy()));
+    it('is closed when the web server gives its poll up', (t) => pollThatGoes(t, (line) => line.send(record(ABORT))));
+
+    it('is closed on what is no request, and nobody else notices', async (t) => {
+        const { socket, log } = await startProgram(t);
+        const bad = connect(t, socket), good = connect(t, socket);
+        for (const garbage of [Buffer.from('GET / HTTP/1.0\r\n\r\n'), record(STDIN, 'x'), record(END), Buffer.alloc(100, 255)]) {
+            const line = connect(t, socket);
+            assert.match(await line.ask({ query: `${SESSION}&${mark()}` }), /"sid"/);
+            line.send(garbage);
+            await line.end();
+            assert.match(await good.ask({ query: `${SESSION}&${mark()}` }), /"sid"/);
+        }
+        assert.match(await bad.ask({ query: `${SESSION}&${mark()}` }), /"sid"/);
+        assert.doesNotMatch(log(), / error /);
+    });
+
+    it('with half a request does not keep others waiting for good', async (t) => {
+        const { socket } = await startProgram(t);
+        const half = connect(t, socket), other = connect(t, socket);
+        assert.match(await half.ask({ query: `${SESSION}&${mark()}` }), /"sid"/);
+        half.send(fastcgi({ query: `${SESSION}&${mark()}` }).subarray(0, 30));
+        assert.match(await other.ask({ query: `${SESSION}&${mark()}` }), /"sid"/);
+        await half.end();
+        assert.match(await other.ask({ query: `${SESSION}&${mark()}` }), /"sid"/);
+    });
+
+    it('without a request is closed when the program is told to end', async (t) => {
+        const { socket, process: child } = await startProgram(t);
+        const line = connect(t, socket);
+        assert.match(await line.ask({ query: `${SESSION}&${mark()}` }), /"sid"/);
+        process.kill(child.pid, 'SIGTERM');
+        await line.end();
+        assert.equal(await child.ended, 0);
+    });
+});
+
+describe('nginx that keeps connections', () => {
+    it('uses the same few for a whole conversation', async (t) => {
+        const { url, socket } = await startNginx(t);
+        const channel = channelName();
+        for (const factory of [official, shim]) {
+            const a = await peer(factory, url), b = await peer(factory, url);
+            t.after(() => { a.socket.close(); b.socket.close(); });
+            a.socket.emit('create or join', `${channel} ${factory.name}`);
+            await a.tape.next('created');
+            b.socket.emit('create or join', `${channel} ${factory.name}`);
+            await a.tape.next('ready');
+            await b.tape.next('ready');
+            await ask(a.socket, 'message', -1);
+            await b.tape.next('message');
+            const before = connections(socket);
+            assert.ok(before.length > 0 && before.length <= 12, `${before.length} connections`);
+            for (let n = 0; n < 40; n++) {
+                assert.equal((await ask(a.socket, 'message', n)).recipients, 1);
+                assert.deepEqual(await b.tape.next('message'), [n]);
+            }
+            const after = connections(socket);
+            assert.deepEqual(before.filter((inode) => !after.includes(inode)), [], 'all of them are still in use');
+            assert.ok(after.length <= before.length + 4, `${before.length} connections became ${after.length}`);
+        }
+    });
+
+    const faults = {
+        'a worker is killed': { procs: 2, times: 5, fault: (server, n) => process.kill(server.workers()[n % 2], 'SIGKILL') },
+        'the program is started anew in place': { procs: 2, times: 3, fault: (server) => process.kill(server.process.pid, 'SIGHUP') },
+        'the program ends and is started again': {
+            procs: 1, times: 3,
+            async fault(server) {
+                process.kill(server.process.pid, 'SIGTERM');
+                await server.process.ended;
+                await server.again();
+            },
+        },
+    };
+    for (const [name, { procs, times, fault }] of Object.entries(faults))
+        it(`loses and doubles nothing while ${name}`, async (t) => {
+            const server = await startNginx(t, { procs });
+            const talks = [];
+            t.after(() => talks.forEach((one) => one.close()));
+            for (const factory of [official, shim]) talks.push(await talk(factory, server.url));
+            const more = async () => {
+                const before = talks.map((one) => one.heard());
+                await until(() => talks.every((one, i) => one.heard() >= before[i] + 30), LIMIT_MS, '30 more numbers');
+            };
+            for (let n = 0; n < times; n++) {
+                await more();
+                await fault(server, n);
+                await until(() => server.workers().length === procs, LIMIT_MS, 'all workers');
+            }
+            await more();
+            for (const one of talks) await one.end();
+            for (const { speakers: [a, b] } of talks)
+                for (const found of [verdict(a, b), verdict(b, a)])
+                    assert.deepEqual(found, { lost: [], doubled: [], reordered: [], unknown: [] });
+        });
+
+    it('has the connections that it left idle closed', async (t) => {
+        const { url, socket, dir } = await startNginx(t);
+        const clients = [];
+        for (let i = 0; i < 10; i++) clients.push(engine(url));
+        await Promise.all(clients.map((one) => one.open()));
+        clients.forEach((one) => one.end());
+        assert.ok(connections(socket).length > 0);
+        process.kill(Number(readFileSync(join(dir, 'nginx.pid'), 'utf8')), 'SIGQUIT');
+        await until(() => connections(socket).length === 0, LIMIT_MS, 'no connection');
+    });
+});
