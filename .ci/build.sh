@@ -69,10 +69,12 @@ Install them as root, then start ${0##*/} again:
     fi
     [ -z "$policy" ] || as_root rm -f "$policy"
     [ $status = 0 ] || die "cannot install ${missing[*]}; see above"
-    case " ${missing[*]} " in
-    *" lighttpd "*)                                 # the program is wanted, not a server on port 80
-        [ ! -d /run/systemd/system ] || as_root systemctl --quiet disable lighttpd.service || true ;;
-    esac
+    for package in lighttpd nginx; do               # the program is wanted, not a server on port 80
+        case " ${missing[*]} " in
+        *" $package "*)
+            [ ! -d /run/systemd/system ] || as_root systemctl --quiet disable "$package.service" || true ;;
+        esac
+    done
 }
 
 # build FOLDER [CONFIGURE OPTION...]: configure and make there; sets "built" to where the programs are.
