@@ -6,6 +6,7 @@
  * end them. */
 #include "stats.h"
 
+#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -27,8 +28,12 @@ static const int statuses[STATS_STATUSES - 1] = { 200, 204, 400, 403, 404, 413, 
 static const char *const status_names[STATS_STATUSES] = { "200", "204", "400", "403",  "404",
                                                           "413", "429", "503", "other" };
 
-static const struct bound { uint64_t most; const char *name;
-} times[STATS_BUCKETS] = {
+struct bound {
+    uint64_t most;
+    const char *name;
+};
+
+static const struct bound times[STATS_BUCKETS] = {
     { 100000, "0.0001" },   { 500000, "0.0005" }, { 1000000, "0.001" },  { 5000000, "0.005" },
     { 10000000, "0.01" },   { 50000000, "0.05" }, { 100000000, "0.1" },  { 500000000, "0.5" },
     { 1000000000, "1" },    { UINT64_MAX, "+Inf" },
@@ -67,13 +72,15 @@ static int open_locked(const char *path)
 static struct counters *map(int file)
 {
     const struct counters fresh = { .format = STATS_FORMAT, .pid = (uint64_t)getpid() };
-    void *at;
+    struct counters *at;
 
     errno = ENOSPC;                     /* for what is written in part */
     if (ftruncate(file, 0) == -1 || pwrite(file, &fresh, sizeof fresh, 0) != sizeof fresh)
         return NULL;
     at = mmap(NULL, sizeof fresh, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
-    return at != MAP_FAILED ? at : NULL;
+    if (at == MAP_FAILED)
+        return NULL;
+    return at;
 }
 
 /* Remove what the dead have left: where nobody ever reads, nobody else would. */
@@ -108,6 +115,7 @@ void stats_release(struct stats *s)
     if (s->counters != NULL)
         munmap(s->counters, sizeof *s->counters);
     if (s->file != -1) {
+        assert(s->path != NULL);
         unlink(s->path);                /* while it is locked, and so nobody else's */
         close(s->file);
     }
@@ -170,7 +178,9 @@ const char *stats_status_name(size_t n)
 
 const char *stats_bound(size_t n, bool time)
 {
-    return (time ? times : batches)[n].name;
+    const struct bound *bounds = time ? times : batches;
+
+    return bounds[n].name;
 }
 
 /* ---- reading */

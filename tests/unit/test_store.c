@@ -226,10 +226,14 @@ static void failed_turn_promises_nothing(void **state)
     assert_null(rig_answer(&r, b.poll));
     write_sql(&r, "CREATE TRIGGER trouble BEFORE INSERT ON delivery BEGIN SELECT raise(ABORT, 'no "
                   "more room'); END");
+    const struct counters *k = core_counters(r.core);
     assert_starts(client_post(&a, "42[\"message\",1]"), "503 {\"code\":4");
+    assert_int_equal(k->answers[STATS_STATUSES - 2], 1);
+    assert_int_equal(k->hops, 0);
     assert_null(rig_answer(&r, b.poll));        /* held on */
     write_sql(&r, "DROP TRIGGER trouble");
     assert_string_equal(client_post(&a, "42[\"message\",2]"), "200 ok");
+    assert_int_equal(k->hops, 1);
     assert_said(&b, "42[\"message\",2]");
     close_counting(&r);
 }
