@@ -145,6 +145,7 @@ describe('the page of figures', () => {
         assert.ok(grown('pollux_commit_seconds_count') >= 25);
         assert.ok(grown('pollux_commit_seconds_sum') > 0);
         assert.ok(grown('pollux_turn_seconds_count') >= 25);
+        assert.ok(grown('pollux_turn_seconds_sum') > grown('pollux_commit_seconds_sum'), 'each commit is in a turn');
         assert.ok(grown('pollux_turn_requests_sum') >= 53);
 
         assert.equal(after.value('pollux_sessions'), 2);
@@ -205,6 +206,7 @@ describe('polluxctl stats', () => {
         await ask(a.socket, 'create or join', room);
         await ask(b.socket, 'create or join', room);
         for (let i = 0; i < 7; i++) await ask(a.socket, 'message', { channel: room, message: i });
+        for (let i = 0; i < 3; i++) assert.equal((await engine(server.url).get('t', { query: { sid: 'nobody' } })).status, 400);
         const [store, ...processes] = objects(server);
         assert.equal(store.kind, 'store');
         assert.equal(store.sockets, 2);
@@ -214,12 +216,14 @@ describe('polluxctl stats', () => {
         for (const p of processes) {
             assert.equal(p.kind, 'process');
             assert.equal(p.turn_seconds.buckets['+Inf'], p.turn_seconds.count);
+            assert.ok(p.turn_seconds.count > 0 && p.turn_seconds.buckets['1'] > 0, 'buckets hold those before them');
             assert.deepEqual(Object.keys(p.answers), ['200', '204', '400', '403', '404', '413', '429', '503', 'other'].sort(
                 (x, y) => Number(x) - Number(y)));
         }
         const text = stats(server);
         assert.match(text, /^sessions +2\nsockets +2\nchannels +1\n/);
-        for (const pid of server.workers()) assert.match(text, new RegExp(`^ *${pid} +\\d+ +\\d+ +\\d+ +\\d+ `, 'm'));
+        const errors = server.workers().map((pid) => new RegExp(`^ *${pid} +\\d+ +\\d+ +\\d+ +(\\d+) `, 'm').exec(text)[1]);
+        assert.equal(errors.reduce((sum, n) => sum + Number(n), 0), 3);
         a.socket.disconnect();
         b.socket.disconnect();
         await server.halt();
