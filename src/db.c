@@ -302,6 +302,11 @@ void db_empty_wal(struct db *db, int busy_ms)
     db->busy_ms = usual_ms;
 }
 
+void db_leave_wal(struct db *db)
+{
+    sqlite3_db_config(db->lite, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+}
+
 void db_refuse(struct db *db, bool refuse)
 {
     db->refusing = refuse;

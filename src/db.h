@@ -85,6 +85,9 @@ int64_t db_total_changes(struct db *db);      /* rows that the last statement ch
  * longer than BUSY_MS. Outside of transactions. */
 void db_empty_wal(struct db *db, int busy_ms);
 
+/* Closing the database leaves the write-ahead log as it is, though nobody else has it open. */
+void db_leave_wal(struct db *db);
+
 /* From now on, or no longer, every query fails without being run. After some failures SQLite has
  * ended the transaction by itself, and what came next would be stored for good. */
 void db_refuse(struct db *db, bool refuse);

@@ -221,6 +221,8 @@ static int serve(void *arg)
 
     if (store_open(&store, set, &why) == -1 || bell_open(&bell, set->store, &why) == -1)
         goto out;
+    if (server->how == SERVE_CGI)
+        store_leave_wal(store);
     opened = server->how == SERVE_CGI
                  ? host_open_cgi(&host, (size_t)set->max_payload_bytes, &why)
                  : host_open_fcgi(&host, server->program.listen, (size_t)set->max_payload_bytes, &why);

@@ -73,6 +73,11 @@ struct session {
 int store_open(struct store **s, const struct settings *set, struct buf *why);
 void store_close(struct store *s);
 
+/* For a process that serves a single request: when it closes the store, what is in the write-ahead
+ * log, if it is not much, is left for a later one to bring into the database, which waits for the
+ * disk several times. */
+void store_leave_wal(struct store *s);
+
 /* Could it be opened? Creates and changes nothing. 0, or -1 with a sentence in WHY. */
 int store_probe(const struct settings *set, struct buf *why);
 

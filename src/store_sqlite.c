@@ -20,6 +20,7 @@
 /* how long a turn waits for another process: some clients lose what is answered 503 */
 #define BUSY_MS 10000
 #define NEWS_BATCH 256
+#define WAL_LEFT (1 << 20)              /* bytes: some fifty requests, read in half a millisecond */
 #define OPEN_TRIES 100                  /* 10 ms apart, besides SQLite's own waiting */
 
 static const char *const statements[] = {
@@ -341,10 +342,22 @@ int store_probe(const struct settings *set, struct buf *why)
     return code;
 }
 
+/* What is left in the write-ahead log is read by whoever opens the store next. */
+static bool is_wal_short(const struct store *s)
+{
+    char path[PATH_MAX];
+    struct stat st;
+
+    snprintf(path, sizeof path, "%s/pollux.db-wal", s->set->store);
+    return stat(path, &st) == 0 && st.st_size <= WAL_LEFT;
+}
+
 void store_close(struct store *s)
 {
     if (s == NULL)
         return;
+    if (s->leave_wal && is_wal_short(s))
+        db_leave_wal(s->db);
     store_forget(s);
     store_release_rooms(s);
     free(s->touched);
@@ -354,6 +367,11 @@ void store_close(struct store *s)
     buf_release(&s->scratch);
     db_close(s->db);
     free(s);
+}
+
+void store_leave_wal(struct store *s)
+{
+    s->leave_wal = true;
 }
 
 /* ---- the turn's transaction */

@@ -93,6 +93,7 @@ struct store {
     int64_t self;                       /* this process, as `holder` has it */
     bool begun;                         /* a transaction is open */
     bool failed;                        /* a call of this turn has failed; it must be rolled back */
+    bool leave_wal;                     /* see store_leave_wal() */
     bool ring;                          /* other processes have something to look at */
     char why[512];
 

@@ -323,6 +323,42 @@ static void figures_are_what_there_is(void **state)
     close_counting(&r);
 }
 
+/* As CGI programs come and go: the write-ahead log is passed on, does not grow for ever, and nothing
+ * in it is missed. */
+static void the_log_is_left_to_the_next(void **state)
+{
+    struct buf why = BUF_EMPTY;
+    struct rig r;
+    struct stat st;
+    char path[128];
+    int emptied = 0;
+
+    (void)state;
+    rig_open(&r, NULL);
+    rig_restart(&r);
+    snprintf(path, sizeof path, "%s/pollux.db-wal", r.set.store);
+    store_close(r.store);
+    assert_int_equal(stat(path, &st), -1);
+    for (int i = 1; i <= 500; i++) {
+        struct store *s;
+        struct session new = { .address = "192.0.2.1", .due_ms = 1, .ping_ms = 1 };
+        assert_int_equal(store_open(&s, &r.set, &why), 0);
+        store_leave_wal(s);
+        assert_int_equal(store_session_count(s, ""), i - 1);
+        assert_non_null(store_session_open(s, &new, 1));
+        assert_int_equal(store_commit(s), 0);
+        store_close(s);
+        if (stat(path, &st) == -1)
+            emptied++;
+        else
+            assert_in_range(st.st_size, 1, 2 << 20);
+    }
+    assert_in_range(emptied, 1, 50);
+    assert_int_equal(store_open(&r.store, &r.set, &why), 0);
+    buf_release(&why);
+    close_counting(&r);
+}
+
 static void views_show_no_control_characters(void **state)
 {
     static const char *const views[] = { "conversation", "who" };
@@ -409,6 +445,7 @@ int main(void)
         cmocka_unit_test(failed_turn_leaves_no_channel_behind),
         cmocka_unit_test(queues_stay_with_their_sockets),
         cmocka_unit_test(figures_are_what_there_is),
+        cmocka_unit_test(the_log_is_left_to_the_next),
         cmocka_unit_test(views_show_no_control_characters),
         cmocka_unit_test(files_of_others_are_refused),
         cmocka_unit_test(every_statement_has_run),
