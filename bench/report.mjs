@@ -18,7 +18,10 @@ if (process.argv[2] === '--quiet-machine') {
 }
 
 const [results, out] = process.argv.slice(2);
-const names = { pollux: 'Pollux', socketio: 'Socket.IO 4.8', ceiling: 'empty responder' };
+const names = { pollux: 'Pollux', together: 'Pollux, own client', socketio: 'Socket.IO 4.8', ceiling: 'empty responder' };
+const [cpu, cores, kernel, date, lighttpd, node, counts, partNames] = readFileSync(join(results, 'machine.txt'), 'utf8').split('\n');
+const parts = partNames.split(' ');
+const wanted = (part) => parts.includes(part);
 
 // ---- figures: a name, and for each round one value
 
@@ -41,23 +44,28 @@ function summary(values) {
 const of = (prefix, pick) => summary(runs(prefix).map(pick));
 const median = (figure) => figure?.median ?? NaN;
 
-const pairCounts = [...new Set(readdirSync(results).map((name) => /^relay-\w+-(\d+)-\d+\./.exec(name)?.[1]).filter(Boolean))]
+const pairCounts = [...new Set(readdirSync(results).map((name) => /^(?:relay|together)-\w+-(\d+)-\d+\./.exec(name)?.[1]).filter(Boolean))]
     .map(Number).sort((a, b) => a - b);
+
+/** CPU for each message of all the program's processes. */
+const programCpu = (r) => r.watch.slice(1).reduce((sum, { cpu_us_per_hop: us }) => sum + us, 0);
+
+/** What a measurement of messages passed on has found. */
+function hopFigures(prefix) {
+    return {
+        hops: of(prefix, (r) => r.hops_per_s),
+        p50: of(prefix, (r) => r.latency_ms?.p50),
+        p99: of(prefix, (r) => r.latency_ms?.p99),
+        web: of(prefix, (r) => r.watch[0].cpu_us_per_hop),
+        own: of(prefix, programCpu),
+        load: of(prefix, (r) => r.generator.cpu_us_per_hop),
+    };
+}
 
 const relay = {};
 for (const pairs of pairCounts) {
-    relay[pairs] = {};
-    for (const target of Object.keys(names)) {
-        const prefix = `relay-${target}-${pairs}`;
-        relay[pairs][target] = {
-            hops: of(prefix, (r) => r.hops_per_s),
-            p50: of(prefix, (r) => r.latency_ms?.p50),
-            p99: of(prefix, (r) => r.latency_ms?.p99),
-            web: of(prefix, (r) => r.watch[0].cpu_us_per_hop),
-            own: of(prefix, (r) => r.watch[1].cpu_us_per_hop),
-            load: of(prefix, (r) => r.generator.cpu_us_per_hop),
-        };
-    }
+    relay[pairs] = { together: hopFigures(`together-pollux-${pairs}`) };
+    for (const target of ['pollux', 'socketio', 'ceiling']) relay[pairs][target] = hopFigures(`relay-${target}-${pairs}`);
 }
 
 const idle = {};
@@ -73,7 +81,6 @@ for (const target of ['pollux', 'socketio']) {
         cpuAlone: of(`alone-${target}`, (r) => 100 * r.watch[1].core_share),
     };
 }
-const wasIdle = idle.pollux.sessions !== null || idle.socketio.sessions !== null;
 
 function coldTimes(how) {
     try {
@@ -95,13 +102,19 @@ function goal(what, wanted, value, unit, good, digits = 1) {
 }
 
 for (const pairs of pairCounts) {
+    if (!wanted('relay')) break;
     const { pollux, socketio, ceiling } = relay[pairs];
     goal(`${pairs} pairs: messages/s, as a multiple of Socket.IO's`, '1.5 x or more', median(pollux.hops) / median(socketio.hops), ' x', (v) => v >= 1.5, 2);
     goal(`${pairs} pairs: p99, as a multiple of Socket.IO's`, 'under 1 x', median(pollux.p99) / median(socketio.p99), ' x', (v) => v < 1, 2);
     goal(`${pairs} pairs: messages/s, as a share of the empty responder's`, '80 % or more', 100 * median(pollux.hops) / median(ceiling.hops), ' %', (v) => v >= 80, 0);
     goal(`${pairs} pairs: Pollux's CPU for a message above the empty responder's`, '40 us or less', median(pollux.own) - median(ceiling.own), ' us', (v) => v <= 40);
 }
-if (wasIdle) {
+for (const pairs of pairCounts) {
+    if (!wanted('together')) break;
+    const { together, socketio } = relay[pairs];
+    goal(`${pairs} pairs: messages/s of Pollux's own client, as a multiple of Socket.IO's`, '2.5 x or more', median(together.hops) / median(socketio.hops), ' x', (v) => v >= 2.5, 2);
+}
+if (wanted('idle')) {
     const { pollux, socketio } = idle;
     const whole = (side) => median(side.web) + median(side.own);
     goal("Pollux's memory for a waiting session", '2,048 bytes or less', median(pollux.own), ' bytes', (v) => v <= 2048, 0);
@@ -109,8 +122,10 @@ if (wasIdle) {
     goal('p50 of five active pairs beside the waiting ones, above what it is alone', '20 % or less', 100 * (median(pollux.p50) / median(pollux.alone) - 1), ' %', (v) => v <= 20, 0);
     goal("Pollux's CPU for the waiting sessions' heartbeats", 'under 5 % of a core', median(pollux.cpu) - median(pollux.cpuAlone), ' %', (v) => v < 5);
 }
-goal('a FastCGI process just started has answered', 'within 10 ms', median(cold.fcgi), ' ms', (v) => v <= 10);
-goal('a CGI request, from start to end of the program', 'within 10 ms', median(cold.cgi), ' ms', (v) => v <= 10);
+if (wanted('cold')) {
+    goal('a FastCGI process just started has answered', 'within 10 ms', median(cold.fcgi), ' ms', (v) => v <= 10);
+    goal('a CGI request, from start to end of the program', 'within 10 ms', median(cold.cgi), ' ms', (v) => v <= 10);
+}
 
 // ---- text
 
@@ -127,19 +142,27 @@ function table(head, rows) {
     return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
 }
 
-const [cpu, cores, kernel, date, lighttpd, node, counts] = readFileSync(join(results, 'machine.txt'), 'utf8').split('\n');
 const [rounds, lost, noisy, seconds, keptNoisy] = counts.split(' ');
 const machine = `${cpu}, ${cores} cores, ${kernel}, ${date}; ${lighttpd.split(' ')[0]}; Node ${node}`;
 const voids = `${rounds} rounds of ${seconds} s. Void: ${lost} that lost something or were cut short, ${noisy} ` +
     (keptNoisy === 'yes' ? 'would be for a machine that was not quiet, AND WERE COUNTED.' : 'for a machine that was not quiet.');
 
-const relayTable = table(
-    ['pairs', 'program', 'messages/s', 'p50 ms', 'p99 ms', 'lighttpd us', 'program us', 'load us', 'runs'],
-    pairCounts.flatMap((pairs) => Object.entries(relay[pairs]).map(([target, r]) =>
-        [pairs, names[target], cell(r.hops), cell(r.p50, 2), cell(r.p99, 2), cell(r.web, 1), cell(r.own, 1), cell(r.load, 1), r.hops?.count ?? 0])),
-);
+const relayRows = pairCounts.flatMap((pairs) => Object.entries(names).map(([target, name]) => ({ pairs, target, name, ...relay[pairs][target] })))
+    .filter(({ hops }) => hops !== null);
 
-const idleTable = !wasIdle ? '' : `## Waiting sessions
+const relayTable = relayRows.length === 0 ? '' : `![messages a second](report.svg)
+
+## Messages relayed
+
+${table(['pairs', 'program', 'messages/s', 'p50 ms', 'p99 ms', 'web server us', 'program us', 'load us', 'runs'],
+        relayRows.map((r) => [r.pairs, r.name, cell(r.hops), cell(r.p50, 2), cell(r.p99, 2), cell(r.web, 1), cell(r.own, 1), cell(r.load, 1), r.hops.count]))}
+
+us: microseconds of CPU for each message passed on. "load" is what the load generator itself took. The empty responder does
+nothing with two requests a message, and is driven by a lighter generator: it is a bound, not a competitor.
+
+`;
+
+const idleTable = !wanted('idle') ? '' : `## Waiting sessions
 
 ${table(['program', 'sessions', 'its bytes', "lighttpd's bytes", 'p50 alone ms', 'p50 beside them ms', 'CPU alone %', 'CPU beside them %'],
         Object.entries(idle).map(([target, r]) => [names[target], number(median(r.sessions), 0), cell(r.own), cell(r.web),
@@ -147,6 +170,11 @@ ${table(['program', 'sessions', 'its bytes', "lighttpd's bytes", 'p50 alone ms',
 
 Bytes are growth of proportional set size for each session. CPU is the program's, in percent of a core.
 
+`;
+
+const coldTable = !wanted('cold') ? '' : `## Cold start
+
+${table(['start', 'ms', 'times'], [['FastCGI, to the end of the first answer', cell(cold.fcgi, 1), cold.fcgi?.count ?? 0], ['CGI, to the end of the program', cell(cold.cgi, 1), cold.cgi?.count ?? 0]])}
 `;
 
 const goalTable = table(['goal', 'wanted', 'measured', 'reached'], goals.map((g) => [g.what, g.wanted, g.reached, g.verdict]));
@@ -159,40 +187,27 @@ ${voids} Figures are medians (least to most).
 
 ${goalTable}
 
-![messages a second](report.svg)
-
-## Messages relayed
-
-${relayTable}
-
-us: microseconds of CPU for each message passed on. "load" is what the load generator itself took. The empty responder does
-nothing with two requests a message, and is driven by a lighter generator: it is a bound, not a competitor.
-
-${idleTable}## Cold start
-
-${table(['start', 'ms', 'times'], [['FastCGI, to the end of the first answer', cell(cold.fcgi, 1), cold.fcgi?.count ?? 0], ['CGI, to the end of the program', cell(cold.cgi, 1), cold.cgi?.count ?? 0]])}
-`);
+${relayTable}${idleTable}${coldTable}`);
 
 // ---- plot: a bar for each program, in groups of pairs; the line on top of it is the spread
 
 const WIDTH = 640;
 const BAR = 22;
-const colors = { pollux: '#2a6fb0', socketio: '#b0532a', ceiling: '#9a9a9a' };
+const colors = { pollux: '#2a6fb0', together: '#5fa3dd', socketio: '#b0532a', ceiling: '#9a9a9a' };
 
 function plot() {
-    const bars = pairCounts.flatMap((pairs) => Object.entries(relay[pairs]).map(([target, { hops }]) => ({ pairs, target, hops })));
-    const most = Math.max(1, ...bars.map(({ hops }) => hops?.max ?? 0));
+    const bars = relayRows;
+    const most = Math.max(1, ...bars.map(({ hops }) => hops.max));
     const x = (value) => 190 + (WIDTH - 270) * value / most;
     let y = 34;
     let last = null;
-    const parts = bars.map(({ pairs, target, hops }) => {
+    const parts = bars.map(({ pairs, target, name, hops }) => {
         if (last !== null && last !== pairs) y += 14;
         last = pairs;
         const top = y;
         const middle = top + BAR / 2;
         y += BAR + 4;
-        const label = `<text x="180" y="${middle + 4}" text-anchor="end">${pairs} pairs, ${names[target]}</text>`;
-        if (!hops) return label;
+        const label = `<text x="180" y="${middle + 4}" text-anchor="end">${pairs} pairs, ${name}</text>`;
         return `${label}
 <rect x="190" y="${top}" width="${(x(hops.median) - 190).toFixed(1)}" height="${BAR}" fill="${colors[target]}"/>
 <path d="M${x(hops.min).toFixed(1)} ${middle}H${x(hops.max).toFixed(1)}" stroke="#000" stroke-width="2"/>
