@@ -34,7 +34,7 @@ as_root() {
 has_package() {
     case $1 in
     gcc) command -v gcc cc > /dev/null && return ;;
-    make | autoconf | automake | pkg-config | lighttpd | spawn-fcgi | sqlite3 | chromium | npm | clang | clang-tidy | cppcheck | valgrind)
+    make | autoconf | automake | pkg-config | lighttpd | nginx | spawn-fcgi | sqlite3 | chromium | npm | clang | clang-tidy | cppcheck | valgrind)
         PATH=$PATH:/usr/sbin:/usr/local/sbin command -v "$1" > /dev/null && return ;;
     nodejs) command -v node > /dev/null && return ;;
     esac
@@ -69,11 +69,10 @@ Install them as root, then start ${0##*/} again:
     fi
     [ -z "$policy" ] || as_root rm -f "$policy"
     [ $status = 0 ] || die "cannot install ${missing[*]}; see above"
-    for package in lighttpd nginx; do               # the program is wanted, not a server on port 80
-        case " ${missing[*]} " in
-        *" $package "*)
-            [ ! -d /run/systemd/system ] || as_root systemctl --quiet disable "$package.service" || true ;;
-        esac
+    local server
+    for server in lighttpd nginx; do                # the program is wanted, not a server on port 80
+        [[ " ${missing[*]} " != *" $server "* ]] || [ ! -d /run/systemd/system ] ||
+            as_root systemctl --quiet disable $server.service || true
     done
 }
 

@@ -18,8 +18,8 @@ if (process.argv[2] === '--quiet-machine') {
 }
 
 const [results, out] = process.argv.slice(2);
-const names = { pollux: 'Pollux', together: 'Pollux, own client', socketio: 'Socket.IO 4.8', ceiling: 'empty responder' };
-const [cpu, cores, kernel, date, lighttpd, node, counts, partNames] = readFileSync(join(results, 'machine.txt'), 'utf8').split('\n');
+const names = { pollux: 'Pollux', together: 'Pollux, own client', nginx: 'Pollux, nginx', socketio: 'Socket.IO 4.8', ceiling: 'empty responder' };
+const [cpu, cores, kernel, date, lighttpd, node, counts, partNames, nginx] = readFileSync(join(results, 'machine.txt'), 'utf8').split('\n');
 const parts = partNames.split(' ');
 const wanted = (part) => parts.includes(part);
 
@@ -65,7 +65,7 @@ function hopFigures(prefix) {
 const relay = {};
 for (const pairs of pairCounts) {
     relay[pairs] = { together: hopFigures(`together-pollux-${pairs}`) };
-    for (const target of ['pollux', 'socketio', 'ceiling']) relay[pairs][target] = hopFigures(`relay-${target}-${pairs}`);
+    for (const target of ['pollux', 'nginx', 'socketio', 'ceiling']) relay[pairs][target] = hopFigures(`relay-${target}-${pairs}`);
 }
 
 const idle = {};
@@ -114,6 +114,13 @@ for (const pairs of pairCounts) {
     const { together, socketio } = relay[pairs];
     goal(`${pairs} pairs: messages/s of Pollux's own client, as a multiple of Socket.IO's`, '2.5 x or more', median(together.hops) / median(socketio.hops), ' x', (v) => v >= 2.5, 2);
 }
+for (const pairs of pairCounts) {
+    if (!wanted('nginx')) break;
+    const { nginx: kept, pollux } = relay[pairs];
+    const whole = (side) => median(side.web) + median(side.own);
+    goal(`${pairs} pairs: Pollux's CPU for a message behind nginx`, '60 us or less', median(kept.own), ' us', (v) => v <= 60);
+    goal(`${pairs} pairs: CPU of nginx and Pollux for a message, as a share of lighttpd's and Pollux's`, 'under 50 %', 100 * whole(kept) / whole(pollux), ' %', (v) => v < 50, 0);
+}
 if (wanted('idle')) {
     const { pollux, socketio } = idle;
     const whole = (side) => median(side.web) + median(side.own);
@@ -143,7 +150,7 @@ function table(head, rows) {
 }
 
 const [rounds, lost, noisy, seconds, keptNoisy] = counts.split(' ');
-const machine = `${cpu}, ${cores} cores, ${kernel}, ${date}; ${lighttpd.split(' ')[0]}; Node ${node}`;
+const machine = `${cpu}, ${cores} cores, ${kernel}, ${date}; ${[lighttpd.split(' ')[0], nginx?.replace('nginx version: ', '')].filter(Boolean).join('; ')}; Node ${node}`;
 const voids = `${rounds} rounds of ${seconds} s. Void: ${lost} that lost something or were cut short, ${noisy} ` +
     (keptNoisy === 'yes' ? 'would be for a machine that was not quiet, AND WERE COUNTED.' : 'for a machine that was not quiet.');
 
@@ -193,7 +200,7 @@ ${relayTable}${idleTable}${coldTable}`);
 
 const WIDTH = 640;
 const BAR = 22;
-const colors = { pollux: '#2a6fb0', together: '#5fa3dd', socketio: '#b0532a', ceiling: '#9a9a9a' };
+const colors = { pollux: '#2a6fb0', together: '#5fa3dd', nginx: '#2f8f5b', socketio: '#b0532a', ceiling: '#9a9a9a' };
 
 function plot() {
     const bars = relayRows;
