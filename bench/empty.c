@@ -1,4 +1,6 @@
-/* empty.c - the least that a FastCGI program can do: read each request, answer two bytes.
+/* empty.c - the least that a FastCGI program can do: read each request, answer it at once. A POST
+ * with two bytes, anything else with as many as a poll that brings a message: heads and sizes are
+ * those of Pollux's answers.
  *
  * What the web server and libfcgi cost, with nothing of ours in it: the ceiling that bench/run
  * holds Pollux against. Requests are taken and answered as src/host_fcgi.c does it, so that the
@@ -18,16 +20,27 @@
 #include <fastcgi.h>
 #include <fcgiapp.h>
 
-static const char text[] = "Content-Type: text/plain; charset=UTF-8\r\nContent-Length: 2\r\n\r\nok";
+#define HEAD(type, length)                                                                         \
+    "X-Accel-Buffering: no\r\nContent-Type: " type "\r\nContent-Length: " length                   \
+    "\r\nCache-Control: no-store\r\n\r\n"
+#define FIFTY "01234567890123456789012345678901234567890123456789"
 
-/* Read parameters and body to their end, as whoever wants to use them must. */
-static void read_request(FCGX_Request *rq)
+#define MESSAGE "42[\"message\",\"" FIFTY FIFTY FIFTY FIFTY "\"]\x1e" "42[\"pollux\",\"0\"]"
+
+static const char post_answer[] = HEAD("text/html", "2") "ok";
+static const char poll_answer[] = HEAD("text/plain; charset=UTF-8", "233") MESSAGE;
+_Static_assert(sizeof MESSAGE - 1 == 233, "what Content-Length says");
+
+/* Read parameters and body to their end, as whoever wants to use them must. Returns the answer. */
+static const char *read_request(FCGX_Request *rq)
 {
     char rest[4096];
+    const char *method = FCGX_GetParam("REQUEST_METHOD", rq->envp);
 
     (void)FCGX_GetParam("QUERY_STRING", rq->envp);
     while (FCGX_GetStr(rest, sizeof rest, rq->in) > 0)
         ;
+    return method != NULL && strcmp(method, "POST") == 0 ? post_answer : poll_answer;
 }
 
 static size_t put_record(unsigned char *out, unsigned type, int id, const void *content, size_t len)
@@ -48,11 +61,11 @@ static size_t put_record(unsigned char *out, unsigned type, int id, const void *
 }
 
 /* An answer of this size always fits into what a socket buffers. */
-static void answer(int fd, int id)
+static void answer(int fd, int id, const char *text)
 {
     static const FCGI_EndRequestBody end = { 0, 0, 0, 0, FCGI_REQUEST_COMPLETE, { 0 } };
-    unsigned char out[256];
-    size_t len = put_record(out, FCGI_STDOUT, id, text, sizeof text - 1);
+    unsigned char out[1024];
+    size_t len = put_record(out, FCGI_STDOUT, id, text, strlen(text));
 
     len += put_record(out + len, FCGI_STDOUT, id, NULL, 0);
     len += put_record(out + len, FCGI_END_REQUEST, id, &end, sizeof end);
@@ -69,10 +82,10 @@ static int take_requests(FCGX_Request *rq)
 
     while ((code = FCGX_Accept_r(rq)) == 0) {
         int fd = rq->ipcFd, id = rq->requestId;
-        read_request(rq);
+        const char *text = read_request(rq);
         FCGX_Free(rq, 0);
         rq->ipcFd = -1;
-        answer(fd, id);
+        answer(fd, id, text);
     }
     if (code == -EAGAIN || code == -EINTR || code == -ECONNABORTED || code == -EMFILE)
         return 0;

@@ -1,11 +1,13 @@
-/* httpload.c - requests at an HTTP server as fast as it answers them, on kept connections.
+/* httpload.c - the requests of a relayed message, at a server that relays nothing.
  *
- * Measures what bench/empty.c can do behind a web server. Half of the connections POST, half GET,
- * with heads and bodies of the size that siobench's have; each sends its next request when the last
- * one is answered. Two requests count as one hop, as a relayed message is one POST and one poll.
- * Prints the members of siobench's JSON report that the two have in common. Loopback only.
+ * Measures what bench/empty.c can do behind a web server. Sends what `siobench relay` sends, of the
+ * same size and on as many connections: a pair is two clients, each with one connection for POSTs
+ * and one for polls. The client whose turn it is sends a message in a POST and, behind it, its next
+ * poll; when the poll is answered it is the other's turn. Nothing is looked at in an answer but
+ * its status and its length. A turn counts as one hop. Prints the members of siobench's JSON report
+ * that the two have in common. Loopback only.
  *
- *   httpload --port N [--connections N] [--seconds S] [--warmup S] [--size BYTES] [--watch PID]...
+ *   httpload --port N [--pairs P] [--seconds S] [--warmup S] [--size BYTES] [--watch PID]...
  *
  * Exit status: 0 all well, 1 a request failed, 2 usage.
  */
@@ -29,11 +31,22 @@
 #define ANSWER_MAX 4096
 #define STALL_MS 5000 /* no answer at all for so long: the server hangs */
 
+enum { POLL, POST, KINDS };
+
+struct client;
+
 struct connection {
-    int fd;
-    bool posts, answered; /* answered: at least once since it was opened */
+    struct client *client;
+    int fd, kind;
+    bool busy, answered; /* answered: at least once since it was opened */
     size_t len;
     char answer[ANSWER_MAX]; /* what has come of the answer */
+};
+
+struct client {
+    struct connection connection[KINDS];
+    struct client *peer;
+    bool turn; /* its turn came while its last POST was not answered yet */
 };
 
 /* Clocks of the machine and of the processes, in seconds. */
@@ -42,16 +55,16 @@ struct clocks {
 };
 
 static struct {
-    int port, connections, size, watch_count;
+    int port, pairs, size, watch_count;
     double seconds, warmup;
     const char *watch[WATCH_MAX];
-} opt = { .port = 0, .connections = 100, .size = 200, .seconds = 10, .warmup = 1 };
+} opt = { .port = 0, .pairs = 50, .size = 200, .seconds = 10, .warmup = 1 };
 
 static struct {
     int epoll;
-    char *request[2]; /* GET, POST */
-    size_t request_len[2];
-    uint64_t requests, reconnects, failed;
+    char *request[KINDS];
+    size_t request_len[KINDS];
+    uint64_t requests, hops, reconnects, failed;
 } load;
 
 __attribute__((noreturn, format(printf, 2, 3))) static void fail(int status, const char *format,
@@ -138,18 +151,24 @@ static struct clocks read_clocks(void)
 
 static void make_requests(void)
 {
-    static const char get[] =
-        "GET /socket.io/?EIO=4&transport=polling&sid=0123456789abcdefghij HTTP/1.1\r\n"
-        "Host: 127.0.0.1:%d\r\nAccept: */*\r\n\r\n";
-    static const char post[] =
-        "POST /socket.io/?EIO=4&transport=polling&sid=0123456789abcdefghij HTTP/1.1\r\n"
-        "Host: 127.0.0.1:%d\r\nAccept: */*\r\nContent-Type: text/plain;charset=UTF-8\r\n"
-        "Content-Length: %d\r\n\r\n%0*d";
+    static const char head[] =
+        "%s /socket.io/?EIO=4&transport=polling&sid=0123456789abcdefghij HTTP/1.1\r\n"
+        "Host: 127.0.0.1:%d\r\nUser-Agent: siobench/1.0\r\nAccept: */*\r\n";
+    static const char fields[] = "Content-Type: text/plain;charset=UTF-8\r\nContent-Length: ";
+    /* what siobench puts around --size bytes */
+    static const char before[] = "42[\"message\",{\"channel\":\"b0123456789ab-00\",\"message\":\"";
+    static const char after[] = "\"}]";
+    char get[256], post[256];
 
-    if (asprintf(&load.request[0], get, opt.port) == -1
-        || asprintf(&load.request[1], post, opt.port, opt.size, opt.size, 0) == -1)
+    snprintf(get, sizeof get, head, "GET", opt.port);
+    snprintf(post, sizeof post, head, "POST", opt.port);
+    if (asprintf(&load.request[POLL], "%s\r\n", get) == -1
+        || asprintf(&load.request[POST], "%s%s%zu\r\n\r\n%s%0*d%s", post, fields,
+                    sizeof before - 1 + (size_t)opt.size - 2 + sizeof after - 1, before,
+                    opt.size - 2, 0, after)
+               == -1)
         fail(1, "out of memory");
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < KINDS; i++)
         load.request_len[i] = strlen(load.request[i]);
 }
 
@@ -158,7 +177,8 @@ static void send_request(struct connection *c)
     /* Smaller than what an idle connection buffers: it goes whole, or the connection is gone,
      * which the next event tells. */
     c->len = 0;
-    (void)!send(c->fd, load.request[c->posts], load.request_len[c->posts], MSG_NOSIGNAL);
+    c->busy = true;
+    (void)!send(c->fd, load.request[c->kind], load.request_len[c->kind], MSG_NOSIGNAL);
 }
 
 static void open_connection(struct connection *c)
@@ -178,11 +198,24 @@ static void open_connection(struct connection *c)
         fail(1, "epoll: %s", strerror(errno));
 }
 
+/* A request that was under way is sent again. */
 static void reopen(struct connection *c)
 {
+    load.reconnects++;
     close(c->fd);
     open_connection(c);
-    send_request(c);
+    if (c->busy)
+        send_request(c);
+}
+
+/* As siobench does: the message first, then the next poll. */
+static void take_turn(struct client *a)
+{
+    a->turn = a->connection[POST].busy;
+    if (a->turn)
+        return;
+    send_request(&a->connection[POST]);
+    send_request(&a->connection[POLL]);
 }
 
 /* Bytes of the answer that C has the beginning of; 0 while that cannot be told. */
@@ -208,11 +241,14 @@ static void take_answer(struct connection *c)
     c->answered = true;
     if (strncmp(c->answer, ok, sizeof ok - 1) != 0)
         load.failed++;
-    if (strcasestr(c->answer, "\r\nConnection: close") != NULL) {
-        load.reconnects++;
+    c->busy = false;
+    if (strcasestr(c->answer, "\r\nConnection: close") != NULL)
         reopen(c);
-    } else {
-        send_request(c);
+    if (c->kind == POLL) {
+        load.hops++;
+        take_turn(c->client->peer);
+    } else if (c->client->turn) {
+        take_turn(c->client);
     }
 }
 
@@ -226,7 +262,6 @@ static void read_answer(struct connection *c)
         /* Closed between two requests is any server's right; otherwise it was owed an answer. */
         if (!c->answered || c->len > 0)
             load.failed++;
-        load.reconnects++;
         reopen(c);
         return;
     }
@@ -254,35 +289,36 @@ static void run_for(double seconds)
 
 /* ---- report */
 
-static void report(struct clocks a, struct clocks b, uint64_t requests)
+static void report(struct clocks a, struct clocks b, uint64_t requests, uint64_t hops)
 {
-    double window = b.now - a.now, hops = (double)requests / 2;
+    double window = b.now - a.now, each = hops > 0 ? 1e6 / (double)hops : 0;
     double own = b.own_user + b.own_sys - a.own_user - a.own_sys;
     double other = b.busy - a.busy - own;
 
-    printf("{\n  \"tool\": \"httpload\", \"mode\": \"ceiling\",\n  \"connections\": %d,\n"
+    printf("{\n  \"tool\": \"httpload\", \"mode\": \"ceiling\",\n  \"pairs\": %d, \"size\": %d,\n"
            "  \"ok\": %s,\n  \"window_s\": %.6f, \"requests\": %llu, \"requests_per_s\": %.3f,\n"
-           "  \"hops\": %.1f, \"hops_per_s\": %.3f,\n  \"failed\": %llu, \"reconnects\": %llu,\n"
+           "  \"hops\": %llu, \"hops_per_s\": %.3f,\n  \"failed\": %llu, \"reconnects\": %llu,\n"
            "  \"watch\": [",
-           opt.connections, load.failed == 0 && requests > 0 ? "true" : "false", window,
-           (unsigned long long)requests, (double)requests / window, hops, hops / window,
+           opt.pairs, opt.size, load.failed == 0 && hops > 0 ? "true" : "false", window,
+           (unsigned long long)requests, (double)requests / window, (unsigned long long)hops,
+           (double)hops / window,
            (unsigned long long)load.failed, (unsigned long long)load.reconnects);
     for (int i = 0; i < opt.watch_count; i++) {
         double cpu = b.watch[i] - a.watch[i];
         other -= cpu;
         printf("%s{\"name\": \"%s\", \"core_share\": %.4f, \"cpu_us_per_hop\": %.3f}",
-               i == 0 ? "" : ", ", opt.watch[i], cpu / window, hops > 0 ? cpu / hops * 1e6 : 0);
+               i == 0 ? "" : ", ", opt.watch[i], cpu / window, cpu * each);
     }
     printf("],\n  \"generator\": {\"core_share\": %.4f, \"cpu_us_per_hop\": %.3f},\n"
            "  \"machine\": {\"other_core_share\": %.4f, \"steal_core_share\": %.4f}\n}\n",
-           own / window, hops > 0 ? own / hops * 1e6 : 0, other > 0 ? other / window : 0,
+           own / window, own * each, other > 0 ? other / window : 0,
            (b.steal - a.steal) / window);
 }
 
 static void read_options(int argc, char **argv)
 {
     static const struct option names[] = {
-        { "port", 1, 0, 'p' },   { "connections", 1, 0, 'c' }, { "seconds", 1, 0, 's' },
+        { "port", 1, 0, 'p' },   { "pairs", 1, 0, 'P' }, { "seconds", 1, 0, 's' },
         { "warmup", 1, 0, 'w' }, { "size", 1, 0, 'b' },        { "watch", 1, 0, 'W' },
         { 0, 0, 0, 0 },
     };
@@ -292,8 +328,8 @@ static void read_options(int argc, char **argv)
         case 'p':
             opt.port = atoi(optarg);
             break;
-        case 'c':
-            opt.connections = atoi(optarg);
+        case 'P':
+            opt.pairs = atoi(optarg);
             break;
         case 's':
             opt.seconds = atof(optarg);
@@ -312,7 +348,7 @@ static void read_options(int argc, char **argv)
         default:
             exit(2);
         }
-    if (opt.port < 1 || opt.port > 65535 || opt.connections < 1 || opt.size < 1 || opt.size > 100000
+    if (opt.port < 1 || opt.port > 65535 || opt.pairs < 1 || opt.size < 3 || opt.size > 100000
         || opt.seconds <= 0 || optind != argc)
         fail(2, "--port is needed, and numbers must make sense");
 }
@@ -323,20 +359,26 @@ int main(int argc, char **argv)
     make_requests();
     if ((load.epoll = epoll_create1(EPOLL_CLOEXEC)) == -1)
         fail(1, "epoll: %s", strerror(errno));
-    struct connection *all = calloc((size_t)opt.connections, sizeof *all);
+    struct client *all = calloc((size_t)opt.pairs * 2, sizeof *all);
     if (all == NULL)
         fail(1, "out of memory");
-    for (int i = 0; i < opt.connections; i++) {
-        all[i].posts = i % 2 == 1;
-        open_connection(&all[i]);
-        send_request(&all[i]);
+    for (int i = 0; i < opt.pairs * 2; i++) {
+        all[i].peer = &all[i ^ 1];
+        for (int kind = 0; kind < KINDS; kind++) {
+            all[i].connection[kind].client = &all[i];
+            all[i].connection[kind].kind = kind;
+            open_connection(&all[i].connection[kind]);
+        }
     }
+    for (int i = 0; i < opt.pairs * 2; i += 2)
+        take_turn(&all[i]);
 
     run_for(opt.warmup);
-    uint64_t before = load.requests;
+    uint64_t requests = load.requests, hops = load.hops;
     struct clocks begin = read_clocks();
     run_for(opt.seconds);
-    report(begin, read_clocks(), load.requests - before);
+    struct clocks end = read_clocks();
+    report(begin, end, load.requests - requests, load.hops - hops);
     free(all);
     return load.failed == 0 ? 0 : 1;
 }
