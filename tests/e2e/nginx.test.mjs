@@ -44,7 +44,8 @@ const childrenOf = (pid) => readFileSync(`/proc/${pid}/task/${pid}/children`, 'l
 
 /** A process that ends with the test; its words go to FILE. */
 function run(t, command, args, { env = {}, file }) {
-    const child = spawn(command, args, { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+    const own = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('POLLUX_')));
+    const child = spawn(command, args, { env: { ...own, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => writeFileSync(file, data, { flag: 'a' }));
     const ended = new Promise((done) => child.on('exit', done));
     t.after(async () => {
@@ -70,7 +71,7 @@ async function startProgram(t, { procs = 1 } = {}) {
             self.process = run(t, program, ['--socket', socket], { env, file: join(dir, 'program.log') });
             await until(() => new Promise((done) => {
                 const attempt = net.connect(socket, () => { attempt.destroy(); done(true); }).on('error', () => done(false));
-            }), LIMIT_MS, 'the socket of the program');
+            }), LIMIT_MS, 'the socket of the program').catch((error) => { throw new Error(`${error.message}\n${self.log()}`); });
             await until(() => self.workers().length === procs, LIMIT_MS, 'its workers');
         },
         workers: () => childrenOf(self.process.pid),

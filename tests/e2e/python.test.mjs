@@ -13,6 +13,10 @@ const interpreters = [process.env.PYTHON, '/usr/bin/python3', 'python3'].filter(
 const python = interpreters.find((path) => spawnSync(path, ['-c', 'import socketio, requests']).status === 0);
 const skip = python ? false : 'needs python3-socketio and python3-requests';
 
+/** ERRORS but for a race of python-socketio itself, whose threads go through its namespaces while one of them is removed. */
+const ofOurs = (errors) => errors.replace(
+    /disconnect handler error\nTraceback [^\0]*?\/socketio\/client\.py[^\0]*?RuntimeError: dictionary changed size during iteration\n/g, '');
+
 /** A client in Python with as much of a socket's face as the tests need. */
 class PythonSocket extends EventEmitter {
     #any = [];
@@ -81,7 +85,7 @@ for (const [host, options] of Object.entries({ 'one process': {}, 'four processe
                 await body({ a, b, channel });
             } finally {
                 await Promise.all([a.socket.close(), b.socket.close()]);
-                assert.equal(b.socket.errors, '');
+                assert.equal(ofOurs(b.socket.errors), '');
             }
         };
         // The Python client hands each event to a thread of its own, so that its handlers may run in any order.
