@@ -29,7 +29,16 @@ const wanted = (part) => parts.includes(part);
 function runs(prefix) {
     const round = new RegExp(`^${prefix}-(\\d+)\\.json$`);
     return readdirSync(results).map((name) => round.exec(name)).filter(Boolean)
-        .sort((a, b) => a[1] - b[1]).map(([name]) => read(join(results, name)));
+        .sort((a, b) => a[1] - b[1]).map(([name]) => ({ ...read(join(results, name)), count: countBeside(name) }));
+}
+
+/** What bench/run has counted besides siobench. */
+function countBeside(name) {
+    try {
+        return Number(readFileSync(join(results, name.replace('.json', '.count')), 'utf8'));
+    } catch {
+        return NaN;
+    }
 }
 
 /** Median, least and most; null when there is nothing. */
@@ -56,6 +65,10 @@ function hopFigures(prefix) {
         hops: of(prefix, (r) => r.hops_per_s),
         p50: of(prefix, (r) => r.latency_ms?.p50),
         p99: of(prefix, (r) => r.latency_ms?.p99),
+        p999: of(prefix, (r) => r.latency_ms?.p999),
+        longest: of(prefix, (r) => r.latency_ms?.max),
+        beyond: of(prefix, (r) => r.latency_ms && r.latency_ms.max - r.latency_ms.p50),
+        count: of(prefix, (r) => r.count),
         web: of(prefix, (r) => r.watch[0].cpu_us_per_hop),
         own: of(prefix, programCpu),
         load: of(prefix, (r) => r.generator.cpu_us_per_hop),
@@ -82,14 +95,35 @@ for (const target of ['pollux', 'socketio']) {
     };
 }
 
-function coldTimes(how) {
+const growthNames = {
+    'log-empty-paced': 'empty log, 2,000 messages/s',
+    'log-full-paced': '10 million rows in it',
+    'log-trim-paced': 'the same, and retention at work',
+    'log-empty-relay': 'empty log, 50 pairs as fast as they can',
+    'log-full-relay': '10 million rows in it',
+    'log-trim-relay': 'the same, and retention at work',
+    'crowded-2': '2,000 messages/s beside 2 waiting sessions',
+    'crowded-8000': 'beside 8,000',
+    'processes-1': 'one process, 200 pairs as fast as they can',
+    'processes-4': 'four processes',
+    'wake-1': 'one process, 200 messages/s',
+    'wake-2': 'two processes',
+    checkpoints: '2,000 messages/s through checkpoints',
+};
+const growth = Object.fromEntries(Object.keys(growthNames).map((name) => [name, hopFigures(name)]));
+
+/** Cold starts: on an empty store, on the one with ten million rows, and on one that was named. */
+const coldStores = { empty: 'empty store', grown: '10 million rows', given: 'the given store' };
+
+function coldTimes(store, how) {
     try {
-        return summary(readFileSync(join(results, `cold-${how}.txt`), 'utf8').split('\n').filter(Boolean).map(Number));
+        return summary(readFileSync(join(results, `cold-${store}-${how}.txt`), 'utf8').split('\n').filter(Boolean).map(Number));
     } catch {
         return null;
     }
 }
-const cold = { fcgi: coldTimes('fcgi'), cgi: coldTimes('cgi') };
+const cold = Object.entries(coldStores).map(([store, name]) => ({ name, store, fcgi: coldTimes(store, 'fcgi'), cgi: coldTimes(store, 'cgi') }))
+    .filter(({ store, fcgi, cgi }) => fcgi || cgi || store === 'empty' || (store === 'grown' && wanted('growth')));
 
 // ---- goals: what is to be reached, what was, whether that is enough
 
@@ -133,9 +167,29 @@ if (wanted('idle')) {
     goal('p50 of five active pairs beside the waiting ones, above what it is alone', '20 % or less', 100 * (median(pollux.p50) / median(pollux.alone) - 1), ' %', (v) => v <= 20, 0);
     goal("Pollux's CPU for the waiting sessions' heartbeats", 'under 5 % of a core', median(pollux.cpu) - median(pollux.cpuAlone), ' %', (v) => v < 5);
 }
+if (wanted('growth')) {
+    const g = growth;
+    const more = (a, b) => 100 * (median(a) / median(b) - 1);
+    for (const [mode, name] of [['paced', '2,000 messages/s'], ['relay', '50 pairs']]) {
+        const [empty, full, trim] = ['empty', 'full', 'trim'].map((log) => g[`log-${log}-${mode}`].own);
+        goal(`${name}: Pollux's CPU for a message with 10 million rows and retention at work, above an empty log's`, '10 % or less', more(trim, empty), ' %', (v) => v <= 10);
+        goal(`${name}: the same with nothing to remove`, 'no goal', more(full, empty), ' %', () => null);
+    }
+    goal("Pollux's CPU for a message beside 8,000 waiting sessions, above that beside 2", '10 % or less', more(g['crowded-8000'].own, g['crowded-2'].own), ' %', (v) => v <= 10);
+    const one = g['processes-1'];
+    const limit = Number(cores) * 1e6 / (wholeCpu(one) + median(one.load)) / median(one.hops);
+    goal('messages/s of four processes, as a multiple of one', '1.5 x or more on 4 cores', median(g['processes-4'].hops) / median(one.hops), ' x', (v) => v >= 1.5 || (Number(cores) < 4 ? null : false), 2);
+    goal(`the most that ${cores} cores allow, at the CPU that web server, one process and load take for a message`, 'no goal', limit, ' x', () => null, 2);
+    goal('p99 at 200 messages/s with two processes, above that with one', 'under 1 ms', median(g['wake-2'].p99) - median(g['wake-1'].p99), ' ms', (v) => v < 1, 2);
+    goal('checkpoints during a measurement', '10 or more', median(g.checkpoints.count), '', (v) => v >= 10, 0);
+    goal('longest latency in it, above the p50', 'under 20 ms', median(g.checkpoints.beyond), ' ms', (v) => v < 20);
+    goal('p99.9 in it', 'no goal', median(g.checkpoints.p999), ' ms', () => null);
+}
 if (wanted('cold')) {
-    goal('a FastCGI process just started has answered', 'within 10 ms', median(cold.fcgi), ' ms', (v) => v <= 10);
-    goal('a CGI request, from start to end of the program', 'within 10 ms', median(cold.cgi), ' ms', (v) => v <= 10);
+    for (const { name, fcgi, cgi } of cold) {
+        goal(`${name}: a FastCGI process just started has answered`, 'within 10 ms', median(fcgi), ' ms', (v) => v <= 10);
+        goal(`${name}: a CGI request, from start to end of the program`, 'within 10 ms', median(cgi), ' ms', (v) => v <= 10);
+    }
 }
 
 // ---- text
@@ -183,9 +237,20 @@ Bytes are growth of proportional set size for each session. CPU is the program's
 
 `;
 
+const growthTable = !wanted('growth') ? '' : `## Growth
+
+${table(['measured', 'messages/s', 'p50 ms', 'p99 ms', 'p99.9 ms', 'longest ms', 'web server us', 'program us', 'counted', 'runs'],
+        Object.entries(growth).map(([name, r]) => [growthNames[name], cell(r.hops), cell(r.p50, 2), cell(r.p99, 2), cell(r.p999, 2), cell(r.longest, 2),
+            cell(r.web, 1), cell(r.own, 1), cell(r.count), r.hops?.count ?? 0]))}
+
+Counted: messages that retention removed meanwhile; checkpoints.
+
+`;
+
 const coldTable = !wanted('cold') ? '' : `## Cold start
 
-${table(['start', 'ms', 'times'], [['FastCGI, to the end of the first answer', cell(cold.fcgi, 1), cold.fcgi?.count ?? 0], ['CGI, to the end of the program', cell(cold.cgi, 1), cold.cgi?.count ?? 0]])}
+${table(['store', 'FastCGI, to the end of the first answer, ms', 'CGI, to the end of the program, ms', 'times'],
+        cold.map(({ name, fcgi, cgi }) => [name, cell(fcgi, 1), cell(cgi, 1), fcgi?.count ?? 0]))}
 `;
 
 const goalTable = table(['goal', 'wanted', 'measured', 'reached'], goals.map((g) => [g.what, g.wanted, g.reached, g.verdict]));
@@ -198,7 +263,7 @@ ${voids} Figures are medians (least to most).
 
 ${goalTable}
 
-${relayTable}${idleTable}${coldTable}`);
+${relayTable}${idleTable}${growthTable}${coldTable}`);
 
 // ---- plot: a bar for each program, in groups of pairs; the line on top of it is the spread
 
