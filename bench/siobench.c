@@ -594,7 +594,7 @@ static struct {
     int port;
     char path[256];
     int pairs, sessions, window, size, sources, ramp;
-    double seconds, warmup, rate, grace, settle, timeout, request_timeout;
+    double seconds, warmup, rate, grace, settle, timeout, request_timeout, ramp_rate;
     bool join, poisson, together, quiet;
     uint64_t seed;
     const char *json;
@@ -1795,7 +1795,9 @@ static void ramp_begin(int first, int end)
 
 static void ramp_pump(void)
 {
-    while (g.ramp_next < g.ramp_end && g.ramp_next - g.ramp_first - g.ramp_settled < opt.ramp)
+    double due = opt.ramp_rate > 0 ? 1 + opt.ramp_rate * (double)(now_ns() - g.ramp_t0) / 1e9 : 1e9;
+    while (g.ramp_next < g.ramp_end && g.ramp_next - g.ramp_first - g.ramp_settled < opt.ramp &&
+           g.ramp_next - g.ramp_first < due)
         session_start(&g.sess[g.ramp_next++]);
 }
 
@@ -2348,6 +2350,7 @@ static const char usage_text[] =
 "  --settle S         idle mode: rest before the steady memory figure (3)\n"
 "  --grace S          longest wait for messages still under way at the end (5)\n"
 "  --ramp N           sessions being set up at one time (50)\n"
+"  --ramp-rate R      sessions begun in a second, at most: their heartbeats come as spread (any)\n"
 "  --request-timeout S  limit for a POST, and for each step of the set-up (30)\n"
 "  --timeout S        limit for the whole run (by the other options)\n"
 "  --sources K        local addresses to spread connections over (by need)\n"
@@ -2360,7 +2363,7 @@ static const char usage_text[] =
 
 enum { O_MODE = 256, O_URL, O_PATH, O_PROTO, O_PAIRS, O_SESSIONS, O_JOIN, O_WINDOW, O_RATE, O_POISSON,
        O_SIZE, O_SECONDS, O_WARMUP, O_SETTLE, O_GRACE, O_RAMP, O_REQTIMEOUT, O_TIMEOUT, O_SOURCES,
-       O_HEADER, O_WATCH, O_SEED, O_JSON, O_QUIET, O_TOGETHER, O_HELP };
+       O_HEADER, O_WATCH, O_SEED, O_JSON, O_QUIET, O_TOGETHER, O_RAMPRATE, O_HELP };
 
 static const struct option long_options[] = {
     { "mode", 1, 0, O_MODE }, { "url", 1, 0, O_URL }, { "path", 1, 0, O_PATH },
@@ -2368,7 +2371,7 @@ static const struct option long_options[] = {
     { "join", 0, 0, O_JOIN }, { "window", 1, 0, O_WINDOW }, { "rate", 1, 0, O_RATE },
     { "poisson", 0, 0, O_POISSON }, { "size", 1, 0, O_SIZE }, { "seconds", 1, 0, O_SECONDS },
     { "warmup", 1, 0, O_WARMUP }, { "settle", 1, 0, O_SETTLE }, { "grace", 1, 0, O_GRACE },
-    { "ramp", 1, 0, O_RAMP }, { "request-timeout", 1, 0, O_REQTIMEOUT },
+    { "ramp", 1, 0, O_RAMP }, { "ramp-rate", 1, 0, O_RAMPRATE }, { "request-timeout", 1, 0, O_REQTIMEOUT },
     { "timeout", 1, 0, O_TIMEOUT }, { "sources", 1, 0, O_SOURCES }, { "header", 1, 0, O_HEADER },
     { "watch", 1, 0, O_WATCH }, { "seed", 1, 0, O_SEED }, { "json", 1, 0, O_JSON },
     { "quiet", 0, 0, O_QUIET }, { "together", 0, 0, O_TOGETHER }, { "help", 0, 0, O_HELP }, { 0, 0, 0, 0 },
@@ -2456,6 +2459,7 @@ static void parse_option(int o, const char *v, const char *name)
     case O_SETTLE: opt.settle = number(name, v, 0, 3600); break;
     case O_GRACE: opt.grace = number(name, v, 0, 3600); break;
     case O_RAMP: opt.ramp = integer(name, v, 2, 100000); break;
+    case O_RAMPRATE: opt.ramp_rate = number(name, v, 1, 1e6); break;
     case O_REQTIMEOUT: opt.request_timeout = number(name, v, 0.1, 3600); break;
     case O_TIMEOUT: opt.timeout = number(name, v, 1, 100000); break;
     case O_SOURCES: opt.sources = integer(name, v, 1, 60000); break;
@@ -2499,7 +2503,8 @@ static void parse_command_line(int argc, char **argv)
         die(2, "--pairs 0: nothing to do in %s mode", mode_name[opt.mode]);
     if (opt.timeout == 0)
         opt.timeout = opt.seconds + opt.warmup + opt.grace + 60 +
-                      (opt.mode == M_IDLE ? opt.settle + opt.sessions / 100.0 : 0) + opt.pairs / 50.0;
+                      (opt.mode == M_IDLE ? opt.settle + opt.sessions / 100.0 : 0) + opt.pairs / 50.0 +
+                      (opt.ramp_rate > 0 ? (opt.sessions + 2 * opt.pairs) / opt.ramp_rate : 0);
 }
 
 /* ---------------------------------------------------------------- set-up -- */
