@@ -17,7 +17,7 @@ int bell_open(struct bell *b, const char *dir, struct buf *why)
 {
     char path[PATH_MAX];
 
-    *b = (struct bell){ -1, -1 };
+    *b = (struct bell){ -1, -1, dir };
     snprintf(path, sizeof path, "%s/bell", dir);
     b->file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (b->file == -1) {
@@ -25,6 +25,14 @@ int bell_open(struct bell *b, const char *dir, struct buf *why)
                  strerror(errno));
         return -1;
     }
+    return 0;
+}
+
+void bell_listen(struct bell *b)
+{
+    char path[PATH_MAX];
+
+    snprintf(path, sizeof path, "%s/bell", b->dir);
     b->watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     if (b->watch != -1 && inotify_add_watch(b->watch, path, IN_MODIFY) == -1) {
         close(b->watch);
@@ -35,7 +43,6 @@ int bell_open(struct bell *b, const char *dir, struct buf *why)
                  "cannot watch %s: %s; processes will notice each other's messages "
                  "late; raise fs.inotify.max_user_instances",
                  path, strerror(errno));
-    return 0;
 }
 
 void bell_release(struct bell *b)
@@ -44,7 +51,7 @@ void bell_release(struct bell *b)
         close(b->file);
     if (b->watch != -1)
         close(b->watch);
-    *b = (struct bell){ -1, -1 };
+    *b = (struct bell){ -1, -1, NULL };
 }
 
 void bell_ring(struct bell *b)

@@ -14,12 +14,17 @@ struct bell {
     int file;                   /* the bell file, for ringing */
     /* an inotify descriptor, readable when it rang; -1: only time will tell */
     int watch;
+    const char *dir;            /* borrowed: where it is */
 };
 
-/* Open the bell in directory DIR, creating it. 0, or -1 with a sentence for the operator in WHY.
- * Without an inotify descriptor to be had it succeeds with watch -1 and says so in the log: then
- * look into the store now and then. */
+/* Open the bell in directory DIR (borrowed until bell_release()), creating it, for ringing. 0, or -1
+ * with a sentence for the operator in WHY. */
 int bell_open(struct bell *b, const char *dir, struct buf *why);
+
+/* Hear it from now on; what rang before is missed. Without an inotify descriptor to be had .watch
+ * stays -1, and the log says so: then look into the store now and then. Not for who has nothing to
+ * wait for: to stop hearing takes up to 20 ms, which the kernel waits for its other processors. */
+void bell_listen(struct bell *b);
 void bell_release(struct bell *b);
 void bell_ring(struct bell *b);
 

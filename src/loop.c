@@ -2,6 +2,11 @@
  * busier, the cheaper. */
 #include "loop.h"
 
+#include <errno.h>
+#include <string.h>
+
+#include "log.h"
+
 #define FAREWELL_MS 2000                /* for answers that a web server is slow to take */
 #define LOOK_MS 1000                    /* look for other processes' news that often, bell or not */
 #define LOOK_DEAF_MS 30                 /* where there is no bell to be heard */
@@ -39,10 +44,25 @@ static size_t turn(struct host *h, struct core *c, struct bell *b, int64_t now, 
     return count;
 }
 
+/* Hear the bell from now on. Returns how often to look into the store besides. */
+static int64_t listen_for(struct host *h, struct bell *b)
+{
+    bell_listen(b);
+    if (b->watch == -1)
+        return LOOK_DEAF_MS;
+    if (host_watch(h, b->watch) == 0)
+        return LOOK_MS;
+    log_line(LOG_WARNING, "P130", "bell", NULL,
+             "cannot wait for the bell: %s; processes will notice each other's messages late; see "
+             "what limits there are",
+             strerror(errno));
+    return LOOK_DEAF_MS;
+}
+
 void loop_run(struct host *h, struct core *c, struct bell *b)
 {
     struct host_events events = { false, false };
-    int64_t look_ms = b->watch == -1 ? LOOK_DEAF_MS : LOOK_MS, look = 0;
+    int64_t look_ms = 0, look = 0;      /* 0: the bell is not heard yet */
 
     while (!events.stop && !host_finished(h)) {
         int64_t deadline = core_deadline(c);
@@ -53,6 +73,11 @@ void loop_run(struct host *h, struct core *c, struct bell *b)
             look = now + look_ms;
         turn(h, c, b, now, rang);
         core_tidy(c, now);
+        /* CGI for a request that was answered at once has ended by now, and spares the bell. */
+        if (look_ms == 0 && !host_finished(h)) {
+            look_ms = listen_for(h, b);
+            look = 0;                   /* what rang before was not heard */
+        }
     }
 }
 

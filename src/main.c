@@ -212,7 +212,7 @@ static int serve(void *arg)
     struct server *server = arg;
     const struct settings *set = &server->set;
     struct buf why = BUF_EMPTY;
-    struct bell bell = { -1, -1 };
+    struct bell bell = { -1, -1, NULL };
     struct stats stats = { NULL, -1, NULL };
     struct store *store = NULL;
     struct host *host = NULL;
@@ -228,10 +228,6 @@ static int serve(void *arg)
                  : host_open_fcgi(&host, server->program.listen, (size_t)set->max_payload_bytes, &why);
     if (opened == -1)
         goto out;
-    if (bell.watch != -1 && host_watch(host, bell.watch) == -1) {
-        explain(&why, "watch the bell in", set->store, "see what limits there are");
-        goto out;
-    }
     if ((core = core_new(store, set)) == NULL) {
         buf_add_text(&why, "cannot serve: out of memory; give the machine more");
         goto out;
