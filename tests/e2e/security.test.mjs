@@ -386,8 +386,11 @@ describe('files', () => {
             const client = engine(server.url);
             await client.connect();
             client.end();
-            const names = readdirSync(server.dataDir).sort();
             const counters = server.workers().map((pid) => `stats.${pid}`);
+            assert.equal(counters.length, 2);
+            // one worker may be serving while the other still begins
+            await until(() => counters.every((name) => existsSync(join(server.dataDir, name))), LIMIT_MS, counters.join(' and '));
+            const names = readdirSync(server.dataDir).sort();
             assert.deepEqual(names, ['bell', 'pollux.db', 'pollux.db-shm', 'pollux.db-wal', ...counters.sort()]);
             for (const name of names) assert.equal(statSync(join(server.dataDir, name)).mode & 0o777, 0o600, name);
         } finally {
