@@ -14,6 +14,9 @@
 #define SWEEP_MOST 100                  /* sessions ended in one turn */
 #define DUE_MOST 200                    /* held polls looked at in one turn */
 #define SWEEP_LEAST_MS 20
+/* Held polls fall due together: what is said to many at a time comes back at a time, and many
+ * heartbeats share a transaction. No client minds a heartbeat that is so much late. */
+#define DUE_STEP_MS 50
 #define TIDY_MS 1000
 #define OTHERS (-1)                     /* as a holder: whatever process it concerns but this */
 #define UNAVAILABLE "Service unavailable: the store cannot be written; nothing was stored"
@@ -473,6 +476,8 @@ int64_t core_deadline(const struct core *c)
 {
     int64_t deadline = park_deadline(c->park);
 
+    if (deadline < INT64_MAX - DUE_STEP_MS)
+        deadline += DUE_STEP_MS - 1 - (deadline + DUE_STEP_MS - 1) % DUE_STEP_MS;
     if (c->signaling.due_ms < deadline)
         deadline = c->signaling.due_ms;
     if (c->sweep_ms < deadline)

@@ -27,15 +27,17 @@ http {
     fastcgi_temp_path ${dir}/fastcgi;
     uwsgi_temp_path ${dir}/uwsgi;
     scgi_temp_path ${dir}/scgi;
-    upstream pollux { server unix:${dir}/socket max_fails=0; server unix:${dir}/socket max_fails=0; keepalive 64; }
+    upstream pollux { server unix:${dir}/socket; keepalive 64; }
     server {
         listen 127.0.0.1:${port};
         location ~ ^/socket\\.io/?$ {
             include /etc/nginx/fastcgi_params;
             fastcgi_pass pollux;
             fastcgi_keep_conn on;
-            fastcgi_next_upstream error non_idempotent;
+            fastcgi_next_upstream off;
+            error_page 502 = @again;
         }
+        location @again { include /etc/nginx/fastcgi_params; fastcgi_pass unix:${dir}/socket; }
     }
 }
 `;
@@ -298,8 +300,9 @@ describe('nginx that keeps connections', () => {
     });
 
     const faults = {
-        'a worker is killed': { procs: 2, times: 5, fault: (server, n) => process.kill(server.workers()[n % 2], 'SIGKILL') },
-        'the program is started anew in place': { procs: 2, times: 3, fault: (server) => process.kill(server.process.pid, 'SIGHUP') },
+        'the only worker is killed': { procs: 1, times: 5, unnoticed: true, fault: (server) => process.kill(server.workers()[0], 'SIGKILL') },
+        'a worker is killed': { procs: 2, times: 5, unnoticed: true, fault: (server, n) => process.kill(server.workers()[n % 2], 'SIGKILL') },
+        'the program is started anew in place': { procs: 2, times: 3, unnoticed: true, fault: (server) => process.kill(server.process.pid, 'SIGHUP') },
         'the program ends and is started again': {
             procs: 1, times: 3,
             async fault(server) {
@@ -309,7 +312,7 @@ describe('nginx that keeps connections', () => {
             },
         },
     };
-    for (const [name, { procs, times, fault }] of Object.entries(faults))
+    for (const [name, { procs, times, fault, unnoticed }] of Object.entries(faults))
         it(`loses and doubles nothing while ${name}`, async (t) => {
             const server = await startNginx(t, { procs });
             const talks = [];
@@ -329,6 +332,8 @@ describe('nginx that keeps connections', () => {
             for (const { speakers: [a, b] } of talks)
                 for (const found of [verdict(a, b), verdict(b, a)])
                     assert.deepEqual(found, { lost: [], doubled: [], reordered: [], unknown: [] });
+            if (unnoticed)
+                assert.deepEqual(talks.flatMap(({ speakers }) => speakers.map((one) => one.disconnects)), [0, 0, 0, 0], 'nobody noticed');
         });
 
     it('has the connections that it left idle closed', async (t) => {
