@@ -15,18 +15,18 @@ PRAGMA data_version;
 -- Sessions
 
 -- name: session_find
-SELECT id, sid, address, origin, shim, opened_ms, due_ms, ping_ms, pinged, posts, polls, poll, polled_ms, holder,
+SELECT id, sid, address, origin, shim, opened_ms, due_ms, ping_ms, pinged, last_post, last_poll, poll, polled_ms, holder,
        answer, rate_ms, rate, nudge, closing, partial
   FROM session WHERE sid = ?1;
 -- name: session_get
-SELECT id, sid, address, origin, shim, opened_ms, due_ms, ping_ms, pinged, posts, polls, poll, polled_ms, holder,
+SELECT id, sid, address, origin, shim, opened_ms, due_ms, ping_ms, pinged, last_post, last_poll, poll, polled_ms, holder,
        answer, rate_ms, rate, nudge, closing, partial
   FROM session WHERE id = ?1;
 -- name: session_insert
 INSERT INTO session (sid, address, origin, shim, opened_ms, due_ms, ping_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7);
 -- name: session_update
 UPDATE session
-   SET ping_ms = ?2, pinged = ?3, posts = ?4, polls = ?5, poll = ?6, polled_ms = ?7, holder = ?8, answer = ?9,
+   SET ping_ms = ?2, pinged = ?3, last_post = ?4, last_poll = ?5, poll = ?6, polled_ms = ?7, holder = ?8, answer = ?9,
        rate_ms = ?10, rate = ?11, nudge = ?12, closing = ?13, partial = ?14
  WHERE id = ?1;
 -- Apart from the above, since naming an indexed column means looking the index up.
@@ -38,6 +38,16 @@ DELETE FROM session WHERE id = ?1;
 SELECT id, due_ms FROM session ORDER BY due_ms LIMIT 1;
 -- name: visitor_count
 SELECT sessions FROM visitor WHERE address = ?1;
+
+-- Requests
+
+-- name: request_insert
+INSERT INTO request (at_ms, marks) VALUES (?1, ?2);
+-- name: request_newest
+SELECT id, at_ms, marks FROM request WHERE id > ?1 ORDER BY id DESC;
+-- Of the oldest ?1 rows those of before ?2, or after ?3 by a clock that was wrong, and those up to id ?4.
+-- name: request_trim
+DELETE FROM request WHERE id IN (SELECT id FROM request ORDER BY id LIMIT ?1) AND (at_ms < ?2 OR at_ms > ?3 OR id <= ?4);
 
 -- Sockets
 

@@ -15,8 +15,8 @@ CREATE TABLE session (
     due_ms      INTEGER NOT NULL,           -- look at it again no later than then; moved on lazily
     ping_ms     INTEGER NOT NULL,           -- when the next heartbeat is due, or was
     pinged      INTEGER NOT NULL DEFAULT 0, -- 1: that heartbeat was put in an answer
-    posts       BLOB,                       -- hashes of the t of the last POSTs applied, newest first (src/seen.h)
-    polls       BLOB,                       -- the same of the last polls
+    last_post   INTEGER NOT NULL DEFAULT 0, -- hash of the t of the last POST applied (src/seen.h)
+    last_poll   INTEGER NOT NULL DEFAULT 0, -- the same of the last poll
     poll        INTEGER NOT NULL DEFAULT 0, -- counts polls
     polled_ms   INTEGER NOT NULL DEFAULT 0, -- when the last poll came; 0: none since a roll call began
     holder      INTEGER NOT NULL DEFAULT 0, -- the process that holds the last poll; 0: it was answered
@@ -28,6 +28,14 @@ CREATE TABLE session (
     partial     BLOB                        -- a binary event some of whose attachments have yet to come
 ) STRICT;
 CREATE INDEX session_due ON session (due_ms);
+
+-- The requests that each turn took, so that one that comes again is known. Kept for half a minute, or less where there are
+-- very many; the newest row always stays, so that ids keep growing.
+CREATE TABLE request (
+    id          INTEGER PRIMARY KEY,
+    at_ms       INTEGER NOT NULL,
+    marks       BLOB    NOT NULL            -- struct mark (src/seen.h), one behind the other
+) STRICT;
 
 -- How many sessions each address has, and under '' how many there are in all.
 CREATE TABLE visitor (

@@ -374,7 +374,9 @@ static bool known_again(struct call *call, struct session *session)
 {
     bool post = http_method(call->rq->method) == HTTP_POST;
 
-    if (call->t == 0 || (post && !seen_has(&session->posts, call->t))) {
+    if (call->t == 0
+        || (post
+            && !store_has_request(call->c->store, session, REQUEST_POST, call->t, call->now))) {
         core_answer_error(call, 503, EIO_FORBIDDEN,
                           "Service unavailable: the process that had this request died");
         return false;

@@ -243,11 +243,11 @@ void core_poll(struct call *call, struct session *session)
 {
     struct core *c = call->c;
 
-    if (seen_last(&session->polls, call->t)) {
+    if (call->t != 0 && call->t == session->last_poll) {
         poll_again(call, session);
         return;
     }
-    if (seen_has(&session->polls, call->t)) {
+    if (store_has_request(c->store, session, REQUEST_POLL, call->t, call->now)) {
         /* late: the client has polled since, and nobody waits for this one's answer */
         core_answer_payload(call, SPAN("6"));
         return;
@@ -265,7 +265,7 @@ void core_poll(struct call *call, struct session *session)
     }
     if (session->answer & ANSWER_EVENTS)
         store_arrived(c->store, session, call->now);
-    seen_put(&session->polls, call->t);
+    store_add_request(c->store, session, REQUEST_POLL, call->t, call->now);
     session->poll++;
     session->polled_ms = call->now;
     session->holder = c->self;

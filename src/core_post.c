@@ -343,6 +343,7 @@ static void conclude(struct call *call, struct session *session)
 
 void core_post(struct call *call, struct session *session)
 {
+    struct store *store = call->c->store;
     struct post p = { .call = call, .session = session };
     struct span rest = call->rq->body;
     struct eio_packet packet;
@@ -354,11 +355,12 @@ void core_post(struct call *call, struct session *session)
         core_answer_error(call, 400, EIO_SID_UNKNOWN, "Session ID unknown");
         return;
     }
-    if (seen_has(&session->posts, call->t)) {
+    if (store_has_request(store, session, REQUEST_POST, call->t, call->now)) {
         conclude(call, session);
         return;
     }
-    if (call->after != 0 && !seen_has(&session->posts, call->after)) {
+    if (call->after != 0
+        && !store_has_request(store, session, REQUEST_POST, call->after, call->now)) {
         core_answer_error(call, 503, EIO_FORBIDDEN,
                           "Service unavailable: the request before this one has not come yet");
         return;
@@ -381,9 +383,6 @@ void core_post(struct call *call, struct session *session)
         core_answer_ok(call);
         return;
     }
-    if (call->t != 0) {
-        seen_put(&session->posts, call->t);
-        session->changed = true;
-    }
+    store_add_request(store, session, REQUEST_POST, call->t, call->now);
     conclude(call, session);
 }

@@ -11,6 +11,7 @@
 #include "core.h"
 #include "http.h"
 #include "park.h"
+#include "seen.h"
 #include "signaling.h"
 
 /* An answer that leaves after the commit. */

@@ -1,63 +1,90 @@
-/* seen.c - the last few requests' marks, newest first. */
+/* seen.c - marks of requests in two hashes, the young and the old. Once in a while the old go and
+ * the young are the old ones: nothing is ever taken out one by one. */
 #include "seen.h"
 
-#include <string.h>
+#include <stdlib.h>
+
+#define CAP_LEAST 64
 
 uint64_t seen_hash(struct span t)
 {
-    uint64_t hash = 0xcbf29ce484222325;         /* FNV-1a, its ends folded together */
+    uint64_t hash = 0xcbf29ce484222325;         /* FNV-1a */
 
     if (t.len == 0)
         return 0;
     for (size_t i = 0; i < t.len; i++)
         hash = (hash ^ (unsigned char)t.p[i]) * 0x100000001b3;
-    hash = (hash ^ hash >> 48) & 0xffffffffffff;
     return hash != 0 ? hash : 1;
 }
 
-static void to_bytes(uint64_t hash, unsigned char bytes[SEEN_BYTES])
+/* Where M is, or would be. */
+static struct mark *find(const struct seen_table *table, struct mark m, uint64_t key)
 {
-    for (size_t i = SEEN_BYTES; i-- > 0; hash >>= 8)
-        bytes[i] = (unsigned char)hash;
+    size_t mask = table->cap - 1;
+    uint64_t mixed = m.t * (key | 1);
+
+    mixed = ((mixed ^ mixed >> 29) + m.whose) * (key | 1);
+    size_t i = (size_t)(mixed >> 32) & mask;
+    while (table->slots[i].t != 0
+           && (table->slots[i].t != m.t || table->slots[i].whose != m.whose))
+        i = (i + 1) & mask;
+    return &table->slots[i];
 }
 
-bool seen_has(const struct seen *s, uint64_t hash)
+static bool has(const struct seen_table *table, struct mark m, uint64_t key)
 {
-    unsigned char mark[SEEN_BYTES];
-
-    to_bytes(hash, mark);
-    for (size_t i = 0; hash != 0 && i < s->count; i++)
-        if (memcmp(s->marks[i], mark, sizeof mark) == 0)
-            return true;
-    return false;
+    return table->count != 0 && find(table, m, key)->t != 0;
 }
 
-bool seen_last(const struct seen *s, uint64_t hash)
+bool seen_has(const struct seen *s, struct mark m)
 {
-    unsigned char mark[SEEN_BYTES];
-
-    to_bytes(hash, mark);
-    return hash != 0 && s->count != 0 && memcmp(s->marks[0], mark, sizeof mark) == 0;
+    return m.t != 0 && (has(&s->young, m, s->key) || has(&s->old, m, s->key));
 }
 
-void seen_put(struct seen *s, uint64_t hash)
+static bool make_room(struct seen_table *table, uint64_t key)
 {
-    if (s->count < SEEN_MAX)
-        s->count++;
-    memmove(s->marks[1], s->marks[0], (s->count - 1) * SEEN_BYTES);
-    to_bytes(hash, s->marks[0]);
+    struct seen_table larger = { .count = table->count };
+
+    if (table->count < table->cap / 2)
+        return true;
+    larger.cap = table->cap != 0 ? table->cap * 2 : CAP_LEAST;
+    larger.slots = calloc(larger.cap, sizeof *larger.slots);
+    if (larger.slots == NULL)
+        return false;
+    for (size_t i = 0; i < table->cap; i++)
+        if (table->slots[i].t != 0)
+            *find(&larger, table->slots[i], key) = table->slots[i];
+    free(table->slots);
+    *table = larger;
+    return true;
 }
 
-struct span seen_bytes(const struct seen *s)
+/* The young grow old. */
+static void age(struct seen *s)
 {
-    return (struct span){ (const char *)s->marks, s->count * SEEN_BYTES };
+    free(s->old.slots);
+    s->old = s->young;
+    s->young = (struct seen_table){ .cap = 0 };
 }
 
-void seen_read(struct seen *s, struct span bytes)
+bool seen_put(struct seen *s, struct mark m, int64_t now)
 {
-    bool whole = bytes.len % SEEN_BYTES == 0 && bytes.len <= sizeof s->marks;
+    if (m.t == 0)
+        return true;
+    if (s->young.count >= SEEN_MOST
+        || (s->young.count != 0 && (now - s->since_ms >= SEEN_MS || now < s->since_ms)))
+        age(s);
+    if (!make_room(&s->young, s->key))
+        return false;
+    if (s->young.count++ == 0)
+        s->since_ms = now;
+    *find(&s->young, m, s->key) = m;
+    return true;
+}
 
-    s->count = whole ? bytes.len / SEEN_BYTES : 0;
-    if (s->count != 0)
-        memcpy(s->marks, bytes.p, bytes.len);
+void seen_clear(struct seen *s)
+{
+    free(s->young.slots);
+    free(s->old.slots);
+    *s = (struct seen){ .key = s->key };
 }

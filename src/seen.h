@@ -1,6 +1,5 @@
-/* seen.h - which requests of a session came already, by their `t`, which is the same when one comes
- * again. Kept as hashes: 48 bits of each, so that a new one looks like an old one once in 10^13
- * requests. All of a session's are written whenever it asks for something, so they are few bytes. */
+/* seen.h - which requests came already. A client gives each its own `t`, which is the same when a
+ * browser, a proxy or the web server sends one again. Kept as hashes, for a while. */
 #ifndef POLLUX_SEEN_H
 #define POLLUX_SEEN_H
 
@@ -10,30 +9,38 @@
 
 #include "buf.h"
 
-/* As many as a client that asks eighty times a second asks in 400 ms: a copy that is later than
- * that was not made by a network. */
-#define SEEN_MAX 32
-#define SEEN_BYTES 6                    /* of each hash */
+/* For so long at least, and twice that at most, unless so many others came meanwhile: then it is
+ * the latest SEEN_MOST at least that are known. */
+#define SEEN_MS 30000
+#define SEEN_MOST 32768
 
-struct seen {
-    size_t count;
-    unsigned char marks[SEEN_MAX][SEEN_BYTES];  /* newest first, each with its high byte first */
+struct mark {
+    uint64_t whose;                     /* a number for what has its own sequence of t */
+    uint64_t t;                         /* its hash */
 };
 
-/* What stands for T, 48 bits; 0 for an empty one, and for no other. */
+/* Marks in an open hash; a slot whose t is 0 is free. */
+struct seen_table {
+    struct mark *slots;
+    size_t count, cap;                  /* cap: 0 or a power of 2 */
+};
+
+/* All else zero: none. */
+struct seen {
+    uint64_t key;                       /* random, so that nobody can make marks that crowd */
+    struct seen_table young, old;       /* what goes, goes with all of its age */
+    int64_t since_ms;                   /* when the first of the young came */
+};
+
+/* What stands for T; 0 for an empty one, and for no other. */
 uint64_t seen_hash(struct span t);
 
-/* Was HASH put in before, and not more than SEEN_MAX others since? 0 never was. */
-bool seen_has(const struct seen *s, uint64_t hash);
+bool seen_has(const struct seen *s, struct mark m);
 
-/* Is it the newest? */
-bool seen_last(const struct seen *s, uint64_t hash);
+/* M came at NOW, and had not been put in. Without a t it is not remembered. False: no memory. */
+bool seen_put(struct seen *s, struct mark m, int64_t now);
 
-/* Put HASH in front; the oldest goes. */
-void seen_put(struct seen *s, uint64_t hash);
-
-/* As bytes, and back; what are not the bytes of such hashes count as none. */
-struct span seen_bytes(const struct seen *s);
-void seen_read(struct seen *s, struct span bytes);
+/* None is known any more. */
+void seen_clear(struct seen *s);
 
 #endif

@@ -16,7 +16,6 @@
 
 #include "buf.h"
 #include "id.h"
-#include "seen.h"
 #include "settings.h"
 #include "sio.h"
 #include "stats.h"
@@ -52,7 +51,7 @@ struct session {
     bool shim;
     int64_t opened_ms, due_ms, ping_ms;
     bool pinged;
-    struct seen posts, polls;
+    uint64_t last_post, last_poll;      /* seen_hash() of their t */
     int64_t poll, polled_ms, holder;
     int64_t answer;
     int64_t rate_ms, rate;
@@ -124,6 +123,17 @@ struct session *store_session_by_id(struct store *s, int64_t id);
 /* Add a session with a fresh sid and NEW's address, origin, shim, ping_ms and due_ms. NULL when
  * the store failed. */
 struct session *store_session_open(struct store *s, const struct session *new, int64_t now);
+
+/* Requests of a session, by what stands for the t of each. */
+enum request_kind { REQUEST_POST, REQUEST_POLL };
+
+/* Did the request come before: as the last of its kind, or not long ago? */
+bool store_has_request(struct store *s, const struct session *session, enum request_kind kind,
+                       uint64_t t, int64_t now);
+
+/* It came, and is now the last of its kind. */
+void store_add_request(struct store *s, struct session *session, enum request_kind kind,
+                       uint64_t t, int64_t now);
 
 /* Delete it. Its sockets must have been detached or be gone. */
 void store_session_end(struct store *s, struct session *session);

@@ -163,6 +163,7 @@ void store_check_cache(struct store *s)
     if (version != s->version || s->failed) {
         drop_resting(s);
         s->newest_delivery = 0;
+        s->requests_read = false;
         s->epoch++;
     }
     s->version = version;

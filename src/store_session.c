@@ -16,8 +16,8 @@ enum {
     SE_DUE,
     SE_PING,
     SE_PINGED,
-    SE_POSTS,
-    SE_POLLS,
+    SE_LAST_POST,
+    SE_LAST_POLL,
     SE_POLL,
     SE_POLLED,
     SE_HOLDER,
@@ -38,8 +38,8 @@ static void read_session(struct db_query *q, struct session *session)
     session->due_ms = db_int(q, SE_DUE);
     session->ping_ms = db_int(q, SE_PING);
     session->pinged = db_int(q, SE_PINGED) != 0;
-    seen_read(&session->posts, db_text(q, SE_POSTS));
-    seen_read(&session->polls, db_text(q, SE_POLLS));
+    session->last_post = (uint64_t)db_int(q, SE_LAST_POST);
+    session->last_poll = (uint64_t)db_int(q, SE_LAST_POLL);
     session->poll = db_int(q, SE_POLL);
     session->polled_ms = db_int(q, SE_POLLED);
     session->holder = db_int(q, SE_HOLDER);
@@ -203,8 +203,8 @@ static void write_session(struct store *s, const struct session *session)
     db_put_int(q, 1, session->id);
     db_put_int(q, 2, session->ping_ms);
     db_put_int(q, 3, session->pinged);
-    db_put_blob(q, 4, seen_bytes(&session->posts));
-    db_put_blob(q, 5, seen_bytes(&session->polls));
+    db_put_int(q, 4, (int64_t)session->last_post);
+    db_put_int(q, 5, (int64_t)session->last_poll);
     db_put_int(q, 6, session->poll);
     db_put_int(q, 7, session->polled_ms);
     db_put_int(q, 8, session->holder);

@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <time.h>
@@ -15,6 +16,7 @@
 #include "log.h"
 #include "store_format.h"
 #include "sql_schema.h"
+#include "sql_upgrade_1.h"
 #include "sql_views.h"
 
 /* how long a turn waits for another process: some clients lose what is answered 503 */
@@ -185,10 +187,17 @@ static int set_up_connection(struct store *s, struct buf *why)
     return 0;
 }
 
-static int create(struct store *s, struct buf *why)
+static int write_version(struct store *s)
 {
     char pragmas[96];
 
+    snprintf(pragmas, sizeof pragmas, "PRAGMA application_id = %d; PRAGMA user_version = %d",
+             STORE_APPLICATION_ID, STORE_VERSION);
+    return db_exec(s->db, pragmas);
+}
+
+static int create(struct store *s, struct buf *why)
+{
     if (db_scalar(s->db, "SELECT count(*) FROM sqlite_schema", -1) != 0) {
         buf_addf(
             why,
@@ -197,11 +206,16 @@ static int create(struct store *s, struct buf *why)
             s->set->store);
         return -1;
     }
-    snprintf(pragmas, sizeof pragmas, "PRAGMA application_id = %d; PRAGMA user_version = %d",
-             STORE_APPLICATION_ID, STORE_VERSION);
     if (db_exec(s->db, SQL_SCHEMA) == -1 || db_exec(s->db, SQL_VIEWS) == -1
-        || db_exec(s->db, pragmas) == -1)
+        || write_version(s) == -1)
         return explain(s, "create the tables", why);
+    return 0;
+}
+
+static int upgrade_from(struct store *s, const char *steps, struct buf *why)
+{
+    if (db_exec(s->db, steps) == -1 || write_version(s) == -1)
+        return explain(s, "upgrade the tables", why);
     return 0;
 }
 
@@ -228,9 +242,11 @@ static int upgrade(struct store *s, struct buf *why)
 {
     if (db_exec(s->db, "BEGIN IMMEDIATE") == -1)
         return explain(s, "open the database", why);
-    /* There is but one version yet: 0 is an empty file. A later one adds its steps here. */
     int64_t version = read_version(s, why);
-    int code = version == STORE_VERSION ? 0 : version == 0 ? create(s, why) : -1;
+    int code = version == STORE_VERSION ? 0
+               : version == 0           ? create(s, why)
+               : version == 1           ? upgrade_from(s, SQL_UPGRADE_1, why)
+                                        : -1;
     if (code == 0 && db_exec(s->db, "COMMIT") == -1)
         code = explain(s, "create the tables", why);
     if (code == -1)
@@ -288,6 +304,8 @@ int store_open(struct store **out, const struct settings *set, struct buf *why)
     s->self = getpid();
     s->rest.newer = s->rest.older = &s->rest;
     s->epoch = 1;
+    if (getrandom(&s->seen.key, sizeof s->seen.key, 0) == -1)
+        s->seen.key = (uint64_t)(uintptr_t)s;
     if (make_directory(set->store, why) == -1)
         goto fail;
     snprintf(path, sizeof path, "%s/pollux.db", set->store);
@@ -363,6 +381,8 @@ void store_close(struct store *s)
     free(s->touched);
     free(s->deliveries);
     free(s->said);
+    seen_clear(&s->seen);
+    buf_release(&s->marks);
     buf_release(&s->words);
     buf_release(&s->scratch);
     db_close(s->db);
@@ -401,6 +421,7 @@ int store_commit(struct store *s)
     }
     store_write_deliveries(s);
     store_write_sessions(s);
+    store_write_requests(s);
     if (!s->failed)
         store_check(s, db_run(db_query(s->db, Q_turn_commit)), "commit a transaction");
     if (s->failed)
@@ -424,6 +445,7 @@ void store_rollback(struct store *s)
     s->failed = false;
     s->ring = false;
     store_forget(s);
+    store_forget_requests(s);
 }
 
 int64_t store_written(struct store *s)

@@ -3,6 +3,7 @@
  * store_sqlite.c   opening, upgrading, the turn's transaction, words between processes
  * store_cache.c    sessions as objects: of the turn, and between turns
  * store_session.c  sessions
+ * store_request.c  which requests came already
  * store_socket.c   sockets
  * store_channel.c  channels, members, who asks to get in
  * store_message.c  messages
@@ -13,6 +14,7 @@
 #define POLLUX_STORE_SQLITE_H
 
 #include "db.h"
+#include "seen.h"
 #include "store.h"
 
 #include "sql_queries.h"
@@ -103,6 +105,12 @@ struct store {
     int64_t version;                    /* of the database, as the objects have it */
     struct entry *by_id[SESSION_BUCKETS], *by_sid[SESSION_BUCKETS];
 
+    struct seen seen;                   /* requests, of this and of other processes */
+    bool requests_read;                 /* else others may have stored some */
+    int64_t newest_request;             /* row; those beyond it are not in `seen` yet */
+    struct buf marks;                   /* of the turn's requests */
+    int64_t marks_ms;                   /* when it was that they came */
+
     int64_t *touched;                   /* sessions whose poll, held here, is to be looked at */
     size_t touched_count, touched_cap, touched_next;
 
@@ -179,6 +187,14 @@ void store_settle_all(struct store *s, int64_t socket, int64_t session, int64_t 
 
 /* Write those of the turn's deliveries that are no rows yet: what comes reads or changes rows. */
 void store_write_deliveries(struct store *s);
+
+/* ---- store_request.c */
+
+/* Write which requests came in this turn. */
+void store_write_requests(struct store *s);
+
+/* A turn failed: what is known is read anew. */
+void store_forget_requests(struct store *s);
 
 /* ---- store_session.c, store_socket.c */
 

@@ -36,6 +36,7 @@ ini.h: settings.c
 sql_schema.h: store_*
 sql_queries.h: store_*
 sql_views.h: store_*
+sql_upgrade_1.h: store_*
 sql_ctl.h: ctl_* polluxctl.c
 '
 

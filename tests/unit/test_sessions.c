@@ -149,6 +149,16 @@ static void session_that_joins_nothing_is_closed(void **state)
     rig_close(&r);
 }
 
+/* POSTs that say nothing to anybody, with t from FIRST to before END. */
+static void send_many(struct client *c, int first, int end)
+{
+    for (int i = first; i < end; i++) {
+        char t[16];
+        snprintf(t, sizeof t, "n%d", i);
+        assert_string_equal(answer_of(c, "POST", t, "3"), "200 ok");
+    }
+}
+
 static void post_that_comes_again_is_applied_once(void **state)
 {
     struct rig r, other;
@@ -162,19 +172,54 @@ static void post_that_comes_again_is_applied_once(void **state)
     assert_string_equal(answer_of(&a, "POST", "m1", "42[\"message\",1]"), "200 ok");
     assert_string_equal(answer_of(&a, "POST", "m1", "42[\"message\",1]"), "200 ok");
     assert_string_equal(answer_of(&a, "POST", "m2", "42[\"message\",2]"), "200 ok");
-    /* late, behind many others */
-    for (int i = 0; i < SEEN_MAX - 2; i++) {
-        char t[16];
-        snprintf(t, sizeof t, "n%d", i);
-        assert_string_equal(answer_of(&a, "POST", t, "3"), "200 ok");
-    }
-    assert_string_equal(answer_of(&a, "POST", "m1", "42[\"message\",1]"), "200 ok");
     rig_join(&other, &r);
     struct client there = a;
     there.rig = &other;
+    assert_string_equal(answer_of(&there, "POST", "m1", "42[\"message\",1]"), "200 ok");
+    /* late, behind many others */
+    send_many(&a, 0, 500);
+    assert_string_equal(answer_of(&a, "POST", "m1", "42[\"message\",1]"), "200 ok");
     assert_string_equal(answer_of(&there, "POST", "m2", "42[\"message\",2]"), "200 ok");
+    send_many(&there, 500, 1000);
+    assert_string_equal(answer_of(&a, "POST", "n900", "42[\"message\",3]"), "200 ok");
+    rig_restart(&r);
+    assert_string_equal(answer_of(&a, "POST", "m1", "42[\"message\",1]"), "200 ok");
+    assert_string_equal(answer_of(&a, "POST", "n0", "42[\"message\",4]"), "200 ok");
     rig_close(&other);
     assert_said(&b, "42[\"message\",1]\n42[\"message\",2]");
+    rig_close(&r);
+}
+
+static void get_that_comes_late_takes_nothing(void **state)
+{
+    struct rig r, other;
+    struct client a, b;
+
+    (void)state;
+    rig_open(&r, quiet);
+    client_join(&a, &r, "room");
+    client_join(&b, &r, "room");
+    client_hear(&a), client_hear(&b);
+    rig_join(&other, &r);
+    struct client there = b;
+    there.rig = &other;
+    client_post(&a, "42[\"message\",0]");       /* goes to the poll that b holds */
+    b.poll = -1;
+    for (int i = 1; i <= 300; i++) {
+        char t[16], body[32];
+        snprintf(t, sizeof t, "g%d", i);
+        snprintf(body, sizeof body, "42[\"message\",%d]", i);
+        client_post(&a, body);
+        assert_starts(answer_of(&b, "GET", t, ""), "200 42[\"message\",");
+    }
+    client_post(&a, "42[\"message\",\"for b\"]");
+    assert_string_equal(answer_of(&there, "GET", "g1", ""), "200 6");
+    assert_string_equal(answer_of(&there, "GET", "g299", ""), "200 6");
+    assert_string_equal(answer_of(&b, "GET", "g2", ""), "200 6");
+    rig_restart(&r);
+    assert_string_equal(answer_of(&b, "GET", "g1", ""), "200 6");
+    assert_said(&b, "42[\"message\",\"for b\"]");
+    rig_close(&other);
     rig_close(&r);
 }
 
@@ -525,6 +570,7 @@ int main(void)
         cmocka_unit_test(post_of_ours_may_wait_as_the_poll),
         cmocka_unit_test(post_that_overtook_another_is_put_off),
         cmocka_unit_test(post_of_others_does_not_wait),
+        cmocka_unit_test(get_that_comes_late_takes_nothing),
         cmocka_unit_test(get_that_comes_again_gets_the_same_answer),
         cmocka_unit_test(ping_and_noop_come_again_too),
         cmocka_unit_test(what_a_dead_process_left_is_asked_again),

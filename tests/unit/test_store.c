@@ -238,6 +238,36 @@ static void failed_turn_promises_nothing(void **state)
     close_counting(&r);
 }
 
+/* A request of a failed turn may come again; those of before came. */
+static void failed_turn_took_no_request(void **state)
+{
+    static const char *const keys[] = { "POLLUX_LOG_EVENTS=no", NULL };
+    struct rig r;
+    struct client a, b;
+    int t;
+
+    (void)state;
+    rig_open(&r, keys);
+    client_join(&a, &r, "room");
+    client_join(&b, &r, "room");
+    client_hear(&a), client_hear(&b);
+    t = a.t;
+    assert_string_equal(client_post(&a, "42[\"message\",1]"), "200 ok");
+    assert_string_equal(client_post(&a, "3"), "200 ok");
+    write_sql(&r, "CREATE TRIGGER trouble BEFORE INSERT ON request BEGIN "
+                  "SELECT raise(ABORT, 'no more room'); END");
+    assert_starts(client_post(&a, "42[\"message\",2]"), "503 {\"code\":4");
+    write_sql(&r, "DROP TRIGGER trouble");
+    for (int i = 0; i < 2; i++) {
+        a.t = t;
+        assert_string_equal(client_post(&a, "42[\"message\",1]"), "200 ok");
+        a.t++;
+        assert_string_equal(client_post(&a, "42[\"message\",2]"), "200 ok");
+    }
+    assert_said(&b, "42[\"message\",1]\n42[\"message\",2]");
+    close_counting(&r);
+}
+
 /* What a failed turn found out about a channel that it opened itself is forgotten with it. */
 static void failed_turn_leaves_no_channel_behind(void **state)
 {
@@ -419,6 +449,66 @@ static void files_of_others_are_refused(void **state)
     rig_close(&r);
 }
 
+/* What a file of schema 1 lacks, and what it has besides. */
+static void an_older_file_is_upgraded(void **state)
+{
+    struct rig r;
+    struct client c;
+
+    (void)state;
+    rig_open(&r, NULL);
+    client_connect(&c, &r, "");
+    rig_restart(&r);
+    write_sql(&r, "DROP TABLE request; ALTER TABLE session DROP COLUMN last_post;"
+                  "ALTER TABLE session DROP COLUMN last_poll; ALTER TABLE session ADD COLUMN posts BLOB;"
+                  "ALTER TABLE session ADD COLUMN polls BLOB; PRAGMA user_version = 1");
+    rig_restart(&r);
+    assert_int_equal(rig_sql(&r, "PRAGMA user_version"), 2);
+    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM session"), 1);
+    client_post(&c, "42[\"message\",\"still there\"]");
+    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM message WHERE name = 'message'"), 1);
+    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM request"), 1);
+    rig_close(&r);
+}
+
+/* COUNT POSTs, MS milliseconds apart, of sessions that are never joined. */
+static void post_many(struct rig *r, int count, int ms)
+{
+    struct client c;
+
+    for (int i = 0; i < count; i++) {
+        if (i % 100 == 0) {
+            rig_forget(r);
+            client_open(&c, r);
+        }
+        assert_string_equal(client_post(&c, "3"), "200 ok");
+        r->now += ms;
+    }
+}
+
+/* One row a turn, and few of them. */
+static void requests_are_kept_for_a_while(void **state)
+{
+    struct rig r;
+
+    (void)state;
+    rig_open(&r, NULL);
+    post_many(&r, 1000, 300);
+    assert_in_range(rig_sql(&r, "SELECT count(*) FROM request"), SEEN_MS / 300,
+                    SEEN_MS / 300 + 64 + 1);
+    assert_int_equal(rig_sql(&r, "SELECT max(id) FROM request"), 1000);
+    /* very many, by a clock that was wrong */
+    write_sql(&r, "WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1000)"
+                  "INSERT INTO request (at_ms, marks) SELECT 9e15, x'00' FROM n");
+    rig_forget(&r);
+    rig_restart(&r);
+    r.now += SEEN_MS;
+    post_many(&r, 1200, 1);
+    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM request WHERE at_ms = 9e15"), 0);
+    assert_in_range(rig_sql(&r, "SELECT count(*) FROM request"), 1200, 1300);
+    close_counting(&r);
+}
+
 static void every_statement_has_run(void **state)
 {
     bool all = true;
@@ -442,12 +532,15 @@ int main(void)
         cmocka_unit_test(old_goes_and_what_is_owed_stays),
         cmocka_unit_test(file_over_its_size_loses_the_oldest),
         cmocka_unit_test(failed_turn_promises_nothing),
+        cmocka_unit_test(failed_turn_took_no_request),
         cmocka_unit_test(failed_turn_leaves_no_channel_behind),
         cmocka_unit_test(queues_stay_with_their_sockets),
         cmocka_unit_test(figures_are_what_there_is),
         cmocka_unit_test(the_log_is_left_to_the_next),
         cmocka_unit_test(views_show_no_control_characters),
         cmocka_unit_test(files_of_others_are_refused),
+        cmocka_unit_test(an_older_file_is_upgraded),
+        cmocka_unit_test(requests_are_kept_for_a_while),
         cmocka_unit_test(every_statement_has_run),
     };
 
