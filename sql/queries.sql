@@ -52,20 +52,20 @@ DELETE FROM request WHERE id IN (SELECT id FROM request ORDER BY id LIMIT ?1) AN
 -- Sockets
 
 -- name: socket_list
-SELECT id, public, private, nsp, session, away_ms, gone_ms, heard
+SELECT id, public, private, nsp, session, away_ms, gone_ms, heard, greeting
   FROM socket WHERE session = ?1 ORDER BY id;
 -- name: socket_get
-SELECT id, public, private, nsp, session, away_ms, gone_ms, heard FROM socket WHERE id = ?1;
+SELECT id, public, private, nsp, session, away_ms, gone_ms, heard, greeting FROM socket WHERE id = ?1;
 -- Those that have gone as well: what is for them is for nobody else.
 -- name: socket_by_public
-SELECT id, public, private, nsp, session, away_ms, gone_ms, heard FROM socket WHERE public = ?1;
+SELECT id, public, private, nsp, session, away_ms, gone_ms, heard, greeting FROM socket WHERE public = ?1;
 -- name: socket_by_private
-SELECT id, public, private, nsp, session, away_ms, gone_ms, heard
+SELECT id, public, private, nsp, session, away_ms, gone_ms, heard, greeting
   FROM socket WHERE private = ?1 AND gone_ms IS NULL;
 -- name: socket_insert
 INSERT INTO socket (public, private, nsp, session, address, opened_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6);
--- name: socket_heard
-UPDATE socket SET heard = ?2 WHERE id = ?1;
+-- name: socket_update
+UPDATE socket SET heard = ?2, greeting = ?3 WHERE id = ?1;
 -- name: socket_attach
 UPDATE socket SET session = ?2, away_ms = NULL WHERE id = ?1;
 -- name: socket_away
@@ -75,7 +75,7 @@ UPDATE socket SET session = NULL, away_ms = NULL, private = NULL, gone_ms = coal
 -- name: socket_gone_keep
 UPDATE socket SET away_ms = NULL, private = NULL, gone_ms = coalesce(gone_ms, ?2) WHERE id = ?1;
 -- name: socket_expired
-SELECT id, public, private, nsp, session, away_ms, gone_ms, heard
+SELECT id, public, private, nsp, session, away_ms, gone_ms, heard, greeting
   FROM socket WHERE away_ms < ?1 ORDER BY away_ms LIMIT 1;
 
 -- Channels

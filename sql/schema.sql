@@ -62,7 +62,8 @@ CREATE TABLE socket (
     opened_ms   INTEGER NOT NULL,
     away_ms     INTEGER,                    -- since when the client is lost; NULL while it is not
     gone_ms     INTEGER,                    -- when it left for good; NULL while it has not
-    heard       INTEGER NOT NULL DEFAULT 0  -- events taken from it; counted for this project's client file alone
+    heard       INTEGER NOT NULL DEFAULT 0, -- events taken from it; counted for this project's client file alone
+    greeting    INTEGER NOT NULL DEFAULT 0  -- delivery.id of the reply to its CONNECT; 0: it was sent ahead of others
 ) STRICT;
 CREATE INDEX socket_session ON socket (session) WHERE session IS NOT NULL;
 CREATE INDEX socket_away ON socket (away_ms) WHERE away_ms IS NOT NULL;

@@ -22,6 +22,7 @@ struct packing {
     size_t packets;
     int64_t last;                       /* the last delivery in it; 0: none */
     struct { const struct socket *socket; int64_t last; } marked[PACKETS_MAX];
+    bool again;                         /* what was in an answer goes into it */
     size_t marked_count;                /* recoverable sockets with events in it */
 };
 
@@ -40,14 +41,24 @@ static size_t mark_of(const struct packing *p, const struct owed *o)
     return i;
 }
 
-/* Does O fit, with the markers that the answer then needs? The first always does. */
+/* A client keeps events that come before its greeting, and its offset as it was, over the end of a
+ * session: were it to come back then, it would hear them twice. So a greeting that is owed behind
+ * them goes with the first of them. */
+static bool is_early(const struct socket *k, int64_t last)
+{
+    return k->greeting > last;
+}
+
+/* Does O fit, with the markers and greetings that the answer then needs? The first always does. */
 static bool fits(const struct packing *p, const struct owed *o)
 {
     size_t need = p->packets + p->marked_count + 1 + o->attachments;
 
+    for (size_t i = 0; i < p->marked_count; i++)
+        need += is_early(p->marked[i].socket, o->id);
     if (is_event(o) && o->socket->private[0] != '\0' && mark_of(p, o) == p->marked_count)
-        need++;
-    return p->last == 0
+        need += 1 + is_early(o->socket, o->id);
+    return p->last == 0 || p->again
            || (need <= PACKETS_MAX
                && p->c->payload.len + o->body.len + o->attached.len
                       <= (size_t)p->c->set->max_payload_bytes);
@@ -104,6 +115,22 @@ static void add_owed(struct packing *p, const struct owed *o)
     p->marked[i].last = o->id;
 }
 
+/* Greetings that come before their turn; each goes once. */
+static void add_early_greetings(struct packing *p, int64_t now)
+{
+    struct core *c = p->c;
+
+    for (size_t i = 0; i < p->marked_count && !p->again; i++) {
+        const struct socket *k = p->marked[i].socket;
+        if (!is_early(k, p->last))
+            continue;
+        struct owed greeting = { .type = SIO_CONNECT, .socket = k };
+        begin_packet(&c->payload, &greeting);
+        add_greeting(&c->payload, p->session, k);
+        store_greeted(c->store, p->session, (size_t)(k - p->session->sockets), now);
+    }
+}
+
 static void add_markers(struct packing *p)
 {
     for (size_t i = 0; i < p->marked_count; i++) {
@@ -115,15 +142,17 @@ static void add_markers(struct packing *p)
 
 /* Append what SESSION is owed to c->payload, or AGAIN what its last answer held. Returns the
  * last delivery; 0: none. */
-static int64_t pack_owed(struct core *c, struct session *session, bool again)
+static int64_t pack_owed(struct core *c, struct session *session, bool again, int64_t now)
 {
-    struct packing p = { .c = c, .session = session, .packets = c->payload.len != 0 };
+    struct packing p = { .c = c, .session = session, .packets = c->payload.len != 0,
+                         .again = again };
     struct owed o;
 
     store_owed(c->store, session, again, PACKETS_MAX);
     while (store_owed_next(c->store, &o) && fits(&p, &o))
         add_owed(&p, &o);
     store_owed_done(c->store);
+    add_early_greetings(&p, now);
     add_markers(&p);
     return p.last;
 }
@@ -143,7 +172,7 @@ static bool compose(struct core *c, struct session *session, int64_t now)
         session->pinged = true;
         session->answer |= ANSWER_PING;
     }
-    int64_t last = pack_owed(c, session, false);
+    int64_t last = pack_owed(c, session, false, now);
     if (last != 0) {
         store_sent(c->store, session, last, now);
         session->answer |= ANSWER_EVENTS;
@@ -164,7 +193,7 @@ static void compose_again(struct core *c, struct session *session)
     if (session->answer & ANSWER_PING)
         eio_add(&c->payload, EIO_PING, (struct span){ NULL, 0 });
     if (session->answer & ANSWER_EVENTS)
-        pack_owed(c, session, true);
+        pack_owed(c, session, true, 0);
     if (c->payload.len == 0)
         eio_add(&c->payload, EIO_NOOP, (struct span){ NULL, 0 });
 }

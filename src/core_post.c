@@ -20,14 +20,14 @@ struct post {
 
 /* ---- connecting */
 
-/* Owe SOCKET a packet of TYPE with BODY. */
-static void owe(struct post *p, const struct socket *socket, enum sio_type type, struct span body)
+/* Owe SOCKET a packet of TYPE with BODY. The delivery. */
+static int64_t owe(struct post *p, const struct socket *socket, enum sio_type type, struct span body)
 {
     struct core *c = p->call->c;
     struct member to = member_of(p->session, socket);
     struct message m = { .type = type, .body = body, .recipients = 1 };
 
-    store_deliver(c->store, store_message(c->store, &m, p->call->now), body.len, &to);
+    return store_deliver(c->store, store_message(c->store, &m, p->call->now), body.len, &to);
 }
 
 /* Tell the client that its CONNECT to NSP is refused, through a socket that has gone before it
@@ -121,8 +121,10 @@ static void connect_packet(struct post *p, const struct sio_packet *packet)
     if (k == NULL)
         k = store_socket_open(c->store, p->session, packet->nsp, p->call->rq->address,
                               c->set->recovery_window_ms != 0, p->call->now);
-    if (k != NULL)
-        owe(p, k, SIO_CONNECT, (struct span){ NULL, 0 });
+    if (k != NULL) {
+        k->greeting = owe(p, k, SIO_CONNECT, (struct span){ NULL, 0 });
+        k->changed = true;
+    }
 }
 
 /* ---- events */

@@ -37,6 +37,7 @@ struct socket {
     int64_t away_ms;                    /* 0: not away */
     int64_t gone_ms;                    /* 0: still in; else it left for good */
     int64_t heard;                      /* events taken from it, if the session is a shim's */
+    int64_t greeting;                   /* the delivery that answers its CONNECT; 0: sent already */
     bool changed;
 };
 
@@ -258,8 +259,9 @@ bool store_has_room(struct store *s, const struct member *to, size_t size);
  * owed to clients that do not listen. */
 bool store_is_full(const struct store *s);
 
-/* Owe the message SEQ of SIZE bytes to TO, and touch its session. */
-void store_deliver(struct store *s, int64_t seq, size_t size, const struct member *to);
+/* Owe the message SEQ of SIZE bytes to TO, and touch its session. The delivery's id; 0 when the
+ * store failed. */
+int64_t store_deliver(struct store *s, int64_t seq, size_t size, const struct member *to);
 
 /* A client as a recipient, for store_has_room() and store_deliver(). */
 struct member member_of(const struct session *session, const struct socket *socket);
@@ -279,8 +281,10 @@ void store_owed(struct store *s, struct session *session, bool again, size_t lim
 bool store_owed_next(struct store *s, struct owed *o);
 void store_owed_done(struct store *s);
 
-/* All that SESSION is owed up to delivery UPTO is in the answer to its current poll. */
+/* All that SESSION is owed up to delivery UPTO is in the answer to its current poll; or of what is
+ * behind that, the greeting of its socket I alone. */
 void store_sent(struct store *s, struct session *session, int64_t upto, int64_t now);
+void store_greeted(struct store *s, struct session *session, size_t i, int64_t now);
 
 /* All that was sent in SESSION has arrived. */
 void store_arrived(struct store *s, struct session *session, int64_t now);

@@ -173,10 +173,10 @@ bool store_has_room(struct store *s, const struct member *to, size_t size)
                   <= s->set->max_queued_bytes / share;
 }
 
-void store_deliver(struct store *s, int64_t seq, size_t size, const struct member *to)
+int64_t store_deliver(struct store *s, int64_t seq, size_t size, const struct member *to)
 {
     if (!store_begin(s))
-        return;
+        return 0;
     struct queue *queue = queue_of(s, to);
     struct queue_end last = queue_last(s, queue, to->socket);
     struct delivery d = { .id = next_id(s), .message = seq, .socket = to->socket,
@@ -184,7 +184,7 @@ void store_deliver(struct store *s, int64_t seq, size_t size, const struct membe
                           .said = s->said_count };
     size_t fresh = s->failed ? 0 : add_delivery(s, &d);
     if (fresh == 0)
-        return;
+        return 0;
     if (queue != NULL && queue->state == QUEUE_KNOWN) {
         if (queue->count == QUEUE_SHORT)
             queue->state = QUEUE_LONG;
@@ -194,6 +194,7 @@ void store_deliver(struct store *s, int64_t seq, size_t size, const struct membe
     }
     s->stored++;
     store_touch(s, to->session, to->holder);
+    return d.id;
 }
 
 /* ---- sending */
@@ -299,6 +300,18 @@ void store_owed_done(struct store *s)
     s->owed = NULL;
 }
 
+static void write_sent(struct store *s, const struct session *session, int64_t delivery,
+                       int64_t now)
+{
+    struct db_query *q = db_query(s->db, Q_delivery_sent_one);
+
+    db_put_int(q, 1, delivery);
+    db_put_int(q, 2, session->id);
+    db_put_int(q, 3, session->poll);
+    db_put_int(q, 4, now);
+    store_check(s, db_run(q), "store what was sent");
+}
+
 /* Delivery P is in the answer to SESSION's poll: note it where it is about to be written, or in its
  * row. */
 static void mark_sent(struct store *s, const struct session *session, struct place *p, int64_t now)
@@ -311,12 +324,7 @@ static void mark_sent(struct store *s, const struct session *session, struct pla
         d->sent_ms = now;
         return;
     }
-    struct db_query *q = db_query(s->db, Q_delivery_sent_one);
-    db_put_int(q, 1, p->delivery);
-    db_put_int(q, 2, session->id);
-    db_put_int(q, 3, session->poll);
-    db_put_int(q, 4, now);
-    store_check(s, db_run(q), "store what was sent");
+    write_sent(s, session, p->delivery, now);
 }
 
 void store_sent(struct store *s, struct session *session, int64_t upto, int64_t now)
@@ -338,6 +346,25 @@ void store_sent(struct store *s, struct session *session, int64_t upto, int64_t 
         db_put_int(q, 5, now);
         store_check(s, db_run(q), "store what was sent");
     }
+}
+
+void store_greeted(struct store *s, struct session *session, size_t i, int64_t now)
+{
+    struct queue *queue = read_queue(s, session, i);
+    struct socket *k = &session->sockets[i];
+
+    if (!store_begin(s))
+        return;
+    if (queue->state == QUEUE_KNOWN) {
+        for (size_t j = 0; j < queue->count; j++)
+            if (queue->places[j].delivery == k->greeting)
+                mark_sent(s, session, &queue->places[j], now);
+    } else {
+        store_write_deliveries(s);
+        write_sent(s, session, k->greeting, now);
+    }
+    k->greeting = 0;
+    k->changed = true;
 }
 
 /* ---- arriving */

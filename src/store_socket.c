@@ -6,7 +6,8 @@
 
 /* ---- reading */
 
-enum { SK_ID, SK_PUBLIC, SK_PRIVATE, SK_NSP, SK_SESSION, SK_AWAY, SK_GONE, SK_HEARD };
+enum { SK_ID, SK_PUBLIC, SK_PRIVATE, SK_NSP, SK_SESSION, SK_AWAY, SK_GONE, SK_HEARD,
+       SK_GREETING };
 
 static void read_socket(struct db_query *q, struct socket *k)
 {
@@ -19,6 +20,7 @@ static void read_socket(struct db_query *q, struct socket *k)
     k->away_ms = db_int(q, SK_AWAY);
     k->gone_ms = db_int(q, SK_GONE);
     k->heard = db_int(q, SK_HEARD);
+    k->greeting = db_int(q, SK_GREETING);
 }
 
 static void *more(struct store *s, void *list, size_t cap, size_t size)
@@ -68,12 +70,13 @@ void store_read_sockets(struct store *s, struct entry *e)
 
 /* ---- writing */
 
-static void write_heard(struct store *s, struct socket *k)
+static void write_socket(struct store *s, struct socket *k)
 {
-    struct db_query *q = db_query(s->db, Q_socket_heard);
+    struct db_query *q = db_query(s->db, Q_socket_update);
 
     db_put_int(q, 1, k->id);
     db_put_int(q, 2, k->heard);
+    db_put_int(q, 3, k->greeting);
     store_check(s, db_run(q), "store a socket");
     k->changed = false;
 }
@@ -82,7 +85,7 @@ void store_write_sockets(struct store *s, struct session *session)
 {
     for (size_t i = 0; i < session->socket_count && !s->failed; i++)
         if (session->sockets[i].changed)
-            write_heard(s, &session->sockets[i]);
+            write_socket(s, &session->sockets[i]);
 }
 
 /* ---- sockets */
@@ -188,7 +191,7 @@ static void detach(struct store *s, int64_t id)
     if (session == NULL)
         return;
     if (session->sockets[i].changed)
-        write_heard(s, &session->sockets[i]);
+        write_socket(s, &session->sockets[i]);
     session->socket_count--;
     session->sockets[i] = session->sockets[session->socket_count];
     store_entry(session)->queues[i] = store_entry(session)->queues[session->socket_count];

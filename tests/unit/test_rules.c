@@ -252,6 +252,70 @@ static void offset_shows_what_arrived(void **state)
     rig_close(&r);
 }
 
+/* How many events FROM, FROM + 1... ANSWER begins with; they are all that it holds, but for the
+ * greeting and the marker, in that order, where there are any. */
+static int count_numbers(const char *answer, int from, bool greets, char offset[32])
+{
+    const char *at = answer + 4;
+    char number[64];
+    int count = 0;
+
+    assert_starts(answer, "200 ");
+    for (;; count++) {
+        int len = snprintf(number, sizeof number, "42[\"message\",%d]\x1e", from + count);
+        if (strncmp(at, number, (size_t)len) != 0)
+            break;
+        at += len;
+    }
+    if (greets) {
+        assert_starts(at, "40{");
+        at = strchr(at, '\x1e') + 1;
+    }
+    assert_starts(at, "42[\"pollux\",\"");
+    at += 13;
+    snprintf(offset, 32, "%.*s", (int)strcspn(at, "\""), at);
+    assert_string_equal(at + strcspn(at, "\""), "\"]");
+    return count;
+}
+
+/* Clients keep events until they are greeted, even if the session ends meanwhile: the first
+ * answer greets, however much was missed. */
+static void greeting_goes_with_the_first_of_what_was_missed(void **state)
+{
+    struct rig r;
+    struct client a, b, again;
+    char extra[128], body[64], query[128], offset[32];
+
+    (void)state;
+    rig_open(&r, quiet);
+    pair(&r, &a, &b);
+    client_post(&b, "1");
+    for (int i = 0; i < 40; i++) {
+        snprintf(body, sizeof body, "42[\"message\",%d]", i);
+        client_post(&a, body);
+    }
+    int from = 0;
+    for (int expected = 14; expected == 14; from += expected) {
+        snprintf(extra, sizeof extra, "40{\"pid\":\"%s\",\"offset\":\"%s\"}", b.pid, b.offset);
+        client_open(&again, &r);
+        client_post(&again, extra);
+        snprintf(query, sizeof query, "EIO=4&transport=polling&t=first&sid=%s", again.sid);
+        const char *first = rig_answer(&r, rig_send(&r, "GET", query, ""));
+        expected = from < 28 ? 14 : 12;
+        assert_int_equal(count_numbers(first, from, true, b.offset), expected);
+        assert_string_equal(rig_answer(&r, rig_send(&r, "GET", query, "")), first);
+        rig_restart(&r);
+        assert_string_equal(rig_answer(&r, rig_send(&r, "GET", query, "")), first);
+        if (expected == 14) {
+            snprintf(query, sizeof query, "EIO=4&transport=polling&t=second&sid=%s", again.sid);
+            const char *second = rig_answer(&r, rig_send(&r, "GET", query, ""));
+            assert_int_equal(count_numbers(second, from + 14, false, offset), from == 0 ? 15 : 12);
+        }
+    }                                   /* and the session is lost, the second answer with it */
+    assert_int_equal(from, 40);
+    rig_close(&r);
+}
+
 static void window_over_means_left_and_told_once(void **state)
 {
     struct rig r;
@@ -455,6 +519,7 @@ int main(void)
         cmocka_unit_test(sent_and_not_arrived_is_sent_again_after_recovery),
         cmocka_unit_test(ids_of_sessions_are_not_used_again),
         cmocka_unit_test(offset_shows_what_arrived),
+        cmocka_unit_test(greeting_goes_with_the_first_of_what_was_missed),
         cmocka_unit_test(window_over_means_left_and_told_once),
         cmocka_unit_test(leaving_tells_the_others),
         cmocka_unit_test(acks_say_seq_and_recipients),

@@ -621,14 +621,18 @@ static void hear(struct sim *s, struct peer *p, const char *answer)
 {
     char copy[1 << 15], *save = NULL;
     int count = 0;
-    bool over = false;
+    bool over = false, events = false;
 
     snprintf(copy, sizeof copy, "%s", answer + 4);
     for (char *k = strtok_r(copy, "\x1e", &save); k != NULL; k = strtok_r(NULL, "\x1e", &save)) {
         count++;
         over = over || strcmp(k, "1") == 0;
+        events = events || strncmp(k, "42[", 3) == 0;
         hear_packet(s, p, k);
     }
+    /* Clients keep events until they are greeted, and over the session's end. */
+    if (events && !p->greeted && !p->out)
+        say(s, "client %d: events without a greeting", p->me);
     if (count == 0)
         say(s, "client %d: a poll was answered with nothing", p->me);
     if (count > 16)

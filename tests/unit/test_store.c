@@ -461,7 +461,8 @@ static void an_older_file_is_upgraded(void **state)
     rig_restart(&r);
     write_sql(&r, "DROP TABLE request; ALTER TABLE session DROP COLUMN last_post;"
                   "ALTER TABLE session DROP COLUMN last_poll; ALTER TABLE session ADD COLUMN posts BLOB;"
-                  "ALTER TABLE session ADD COLUMN polls BLOB; PRAGMA user_version = 1");
+                  "ALTER TABLE session ADD COLUMN polls BLOB;"
+                  "ALTER TABLE socket DROP COLUMN greeting; PRAGMA user_version = 1");
     rig_restart(&r);
     assert_int_equal(rig_sql(&r, "PRAGMA user_version"), 2);
     assert_int_equal(rig_sql(&r, "SELECT count(*) FROM session"), 1);
