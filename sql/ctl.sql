@@ -163,6 +163,11 @@ SELECT 'socket ' || k.public || ' belongs to session number ' || k.session || ',
        || CASE WHEN s.id IS NULL THEN 'which does not exist' ELSE 'and is marked away' END
   FROM socket k LEFT JOIN session s ON s.id = k.session
  WHERE k.session IS NOT NULL AND (s.id IS NULL OR k.away_ms IS NOT NULL);
+-- name: check_polling
+SELECT 'session number ' || id || ' has no row in polling' FROM session WHERE id NOT IN (SELECT session FROM polling)
+ UNION ALL
+SELECT 'session number ' || session || ' has ended, yet its row in polling is there'
+  FROM polling WHERE session NOT IN (SELECT id FROM session);
 -- name: check_limbo
 SELECT 'socket ' || k.public || ' has no session, yet is neither away nor gone'
   FROM socket k WHERE k.session IS NULL AND k.away_ms IS NULL AND k.gone_ms IS NULL;

@@ -15,25 +15,26 @@ PRAGMA data_version;
 -- Sessions
 
 -- name: session_find
-SELECT id, sid, address, origin, shim, opened_ms, due_ms, ping_ms, pinged, last_post, last_poll, poll, polled_ms, holder,
-       answer, rate_ms, rate, nudge, closing, partial
-  FROM session WHERE sid = ?1;
+SELECT s.id, s.sid, s.address, s.origin, s.shim, s.opened_ms, s.due_ms, p.ping_ms, p.pinged, p.last_post, p.last_poll,
+       p.poll, p.polled_ms, p.holder, p.answer, p.rate_ms, p.rate, p.nudge, p.closing, p.partial
+  FROM session s JOIN polling p ON p.session = s.id WHERE s.sid = ?1;
 -- name: session_get
-SELECT id, sid, address, origin, shim, opened_ms, due_ms, ping_ms, pinged, last_post, last_poll, poll, polled_ms, holder,
-       answer, rate_ms, rate, nudge, closing, partial
-  FROM session WHERE id = ?1;
+SELECT s.id, s.sid, s.address, s.origin, s.shim, s.opened_ms, s.due_ms, p.ping_ms, p.pinged, p.last_post, p.last_poll,
+       p.poll, p.polled_ms, p.holder, p.answer, p.rate_ms, p.rate, p.nudge, p.closing, p.partial
+  FROM session s JOIN polling p ON p.session = s.id WHERE s.id = ?1;
 -- name: session_insert
-INSERT INTO session (sid, address, origin, shim, opened_ms, due_ms, ping_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7);
--- name: session_update
-UPDATE session
-   SET ping_ms = ?2, pinged = ?3, last_post = ?4, last_poll = ?5, poll = ?6, polled_ms = ?7, holder = ?8, answer = ?9,
-       rate_ms = ?10, rate = ?11, nudge = ?12, closing = ?13, partial = ?14
- WHERE id = ?1;
--- Apart from the above, since naming an indexed column means looking the index up.
+INSERT INTO session (sid, address, origin, shim, opened_ms, due_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6);
+-- The whole row is written, and none read.
+-- name: polling_write
+REPLACE INTO polling (session, ping_ms, pinged, last_post, last_poll, poll, polled_ms, holder, answer, rate_ms, rate, nudge,
+                      closing, partial)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14);
 -- name: session_move_due
 UPDATE session SET due_ms = ?2 WHERE id = ?1;
 -- name: session_delete
 DELETE FROM session WHERE id = ?1;
+-- name: polling_delete
+DELETE FROM polling WHERE session = ?1;
 -- name: session_due
 SELECT id, due_ms FROM session ORDER BY due_ms LIMIT 1;
 -- name: visitor_count

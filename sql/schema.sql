@@ -1,6 +1,6 @@
 -- The store: one SQLite file. Times are milliseconds since 1970 UTC.
 --
--- What is live (session, socket, channel, member, asking, notice) is small and changes often; the log
+-- What is live (session, polling, request, socket, channel, member, asking, notice) is small and changes often; the log
 -- (message, delivery) is append-mostly and read by people through the views in views.sql.
 -- Ids grow. Tables have rowids and few indexes, since each further index costs more than the row.
 
@@ -12,22 +12,27 @@ CREATE TABLE session (
     origin      TEXT    NOT NULL,           -- of its page, if of another site; else ''
     shim        INTEGER NOT NULL,           -- 1: the client file of this project, which counts what it sends
     opened_ms   INTEGER NOT NULL,
-    due_ms      INTEGER NOT NULL,           -- look at it again no later than then; moved on lazily
-    ping_ms     INTEGER NOT NULL,           -- when the next heartbeat is due, or was
-    pinged      INTEGER NOT NULL DEFAULT 0, -- 1: that heartbeat was put in an answer
-    last_post   INTEGER NOT NULL DEFAULT 0, -- hash of the t of the last POST applied (src/seen.h)
-    last_poll   INTEGER NOT NULL DEFAULT 0, -- the same of the last poll
-    poll        INTEGER NOT NULL DEFAULT 0, -- counts polls
-    polled_ms   INTEGER NOT NULL DEFAULT 0, -- when the last poll came; 0: none since a roll call began
-    holder      INTEGER NOT NULL DEFAULT 0, -- the process that holds the last poll; 0: it was answered
-    answer      INTEGER NOT NULL DEFAULT 0, -- what its answer held, bits: 1 a noop, 2 a ping, 4 deliveries, 8 a close
-    rate_ms     INTEGER NOT NULL DEFAULT 0, -- the second in which requests are being counted began then
-    rate        INTEGER NOT NULL DEFAULT 0, -- requests in it
-    nudge       INTEGER NOT NULL DEFAULT 0, -- 1: the held poll is to be answered, be it with nothing (roll call)
-    closing     INTEGER NOT NULL DEFAULT 0, -- 1: over; the held poll or the next is told so
-    partial     BLOB                        -- a binary event some of whose attachments have yet to come
+    due_ms      INTEGER NOT NULL            -- look at it again no later than then; moved on lazily
 ) STRICT;
 CREATE INDEX session_due ON session (due_ms);
+
+-- What changes with a session's requests: written often, so it is few bytes, apart from the rest.
+CREATE TABLE polling (
+    session     INTEGER PRIMARY KEY,        -- session.id
+    ping_ms     INTEGER NOT NULL,           -- when the next heartbeat is due, or was
+    pinged      INTEGER NOT NULL,           -- 1: that heartbeat was put in an answer
+    last_post   INTEGER NOT NULL,           -- hash of the t of the last POST applied (src/seen.h)
+    last_poll   INTEGER NOT NULL,           -- the same of the last poll
+    poll        INTEGER NOT NULL,           -- counts polls
+    polled_ms   INTEGER NOT NULL,           -- when the last poll came; 0: none since a roll call began
+    holder      INTEGER NOT NULL,           -- the process that holds the last poll; 0: it was answered
+    answer      INTEGER NOT NULL,           -- what its answer held, bits: 1 a noop, 2 a ping, 4 deliveries, 8 a close
+    rate_ms     INTEGER NOT NULL,           -- the second in which requests are being counted began then
+    rate        INTEGER NOT NULL,           -- requests in it
+    nudge       INTEGER NOT NULL,           -- 1: the held poll is to be answered, be it with nothing (roll call)
+    closing     INTEGER NOT NULL,           -- 1: over; the held poll or the next is told so
+    partial     BLOB                        -- a binary event some of whose attachments have yet to come
+) STRICT;
 
 -- The requests that each turn took, so that one that comes again is known. Kept for half a minute, or less where there are
 -- very many; the newest row always stays, so that ids keep growing.
@@ -63,7 +68,7 @@ CREATE TABLE socket (
     away_ms     INTEGER,                    -- since when the client is lost; NULL while it is not
     gone_ms     INTEGER,                    -- when it left for good; NULL while it has not
     heard       INTEGER NOT NULL DEFAULT 0, -- events taken from it; counted for this project's client file alone
-    greeting    INTEGER NOT NULL DEFAULT 0  -- delivery.id of the reply to its CONNECT; 0: it was sent ahead of others
+    greeting    INTEGER NOT NULL DEFAULT 0  -- delivery.id of the reply to its CONNECT while that is not sent; else 0
 ) STRICT;
 CREATE INDEX socket_session ON socket (session) WHERE session IS NOT NULL;
 CREATE INDEX socket_away ON socket (away_ms) WHERE away_ms IS NOT NULL;

@@ -9,8 +9,10 @@
 #include "core_turn.h"
 #include "eio.h"
 
-/* in one answer: some clients drop the connection at more */
+/* in one answer: some clients drop the connection at more... */
 #define PACKETS_MAX 16
+/* ...but none of those that recover: they are told what they missed before they are greeted */
+#define PACKETS_MISSED 1000
 #define MARKER "pollux"                 /* our event whose argument clients keep as their offset */
 
 /* ---- making an answer */
@@ -21,7 +23,7 @@ struct packing {
     struct session *session;
     size_t packets;
     int64_t last;                       /* the last delivery in it; 0: none */
-    struct { const struct socket *socket; int64_t last; } marked[PACKETS_MAX];
+    struct { const struct socket *socket; int64_t last; } marked[SOCKETS_MOST];
     bool again;                         /* what was in an answer goes into it */
     size_t marked_count;                /* recoverable sockets with events in it */
 };
@@ -41,25 +43,27 @@ static size_t mark_of(const struct packing *p, const struct owed *o)
     return i;
 }
 
-/* A client keeps events that come before its greeting, and its offset as it was, over the end of a
- * session: were it to come back then, it would hear them twice. So a greeting that is owed behind
- * them goes with the first of them. */
-static bool is_early(const struct socket *k, int64_t last)
+/* Is DELIVERY, of socket K, ahead of its greeting? A client keeps such events, and its offset as it
+ * was, over the end of a session: were it to come back then, it would hear them twice. So the
+ * greeting goes into the same answer, whatever else is owed before it. */
+static bool is_missed(const struct socket *k, int64_t delivery)
 {
-    return k->greeting > last;
+    return delivery < k->greeting;
 }
 
 /* Does O fit, with the markers and greetings that the answer then needs? The first always does. */
 static bool fits(const struct packing *p, const struct owed *o)
 {
     size_t need = p->packets + p->marked_count + 1 + o->attachments;
+    bool missed = is_missed(o->socket, o->id)
+                  || (o->type == SIO_CONNECT && mark_of(p, o) != p->marked_count);
 
     for (size_t i = 0; i < p->marked_count; i++)
-        need += is_early(p->marked[i].socket, o->id);
+        need += is_missed(p->marked[i].socket, o->id);
     if (is_event(o) && o->socket->private[0] != '\0' && mark_of(p, o) == p->marked_count)
-        need += 1 + is_early(o->socket, o->id);
+        need += 1 + is_missed(o->socket, o->id);
     return p->last == 0 || p->again
-           || (need <= PACKETS_MAX
+           || (need <= (missed ? PACKETS_MISSED : PACKETS_MAX)
                && p->c->payload.len + o->body.len + o->attached.len
                       <= (size_t)p->c->set->max_payload_bytes);
 }
@@ -115,14 +119,14 @@ static void add_owed(struct packing *p, const struct owed *o)
     p->marked[i].last = o->id;
 }
 
-/* Greetings that come before their turn; each goes once. */
+/* Greetings that come before their turn. */
 static void add_early_greetings(struct packing *p, int64_t now)
 {
     struct core *c = p->c;
 
     for (size_t i = 0; i < p->marked_count && !p->again; i++) {
         const struct socket *k = p->marked[i].socket;
-        if (!is_early(k, p->last))
+        if (!is_missed(k, p->last))
             continue;
         struct owed greeting = { .type = SIO_CONNECT, .socket = k };
         begin_packet(&c->payload, &greeting);
@@ -140,6 +144,15 @@ static void add_markers(struct packing *p)
     }
 }
 
+/* How much of what SESSION is owed may go into one answer. */
+static size_t packets_most(const struct session *session)
+{
+    for (size_t i = 0; i < session->socket_count; i++)
+        if (session->sockets[i].greeting != 0)
+            return PACKETS_MISSED;
+    return PACKETS_MAX;
+}
+
 /* Append what SESSION is owed to c->payload, or AGAIN what its last answer held. Returns the
  * last delivery; 0: none. */
 static int64_t pack_owed(struct core *c, struct session *session, bool again, int64_t now)
@@ -148,7 +161,7 @@ static int64_t pack_owed(struct core *c, struct session *session, bool again, in
                          .again = again };
     struct owed o;
 
-    store_owed(c->store, session, again, PACKETS_MAX);
+    store_owed(c->store, session, again, packets_most(session));
     while (store_owed_next(c->store, &o) && fits(&p, &o))
         add_owed(&p, &o);
     store_owed_done(c->store);

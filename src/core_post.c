@@ -5,10 +5,6 @@
 #include "json.h"
 #include "log.h"
 
-/* Sockets that a session may have, those that have gone and are still owed something included, and
- * CONNECTs in one POST. A client connects once to each namespace that it uses. */
-#define SOCKETS_MOST 100
-
 /* A POST on its way through. */
 struct post {
     struct call *call;

@@ -47,6 +47,10 @@ struct core {
     struct counters own;
 };
 
+/* Sockets that a session may have, those that have gone and are still owed something included, and
+ * CONNECTs in one POST. A client connects once to each namespace that it uses. */
+#define SOCKETS_MOST 100
+
 /* One request on its way through. */
 struct call {
     struct core *c;

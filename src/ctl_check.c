@@ -16,6 +16,7 @@ static const struct check {
     { Q_check_channel, "channels" },
     { Q_check_asking, "newcomers" },
     { Q_check_socket, "sockets and sessions" },
+    { Q_check_polling, "sessions and their polls" },
     { Q_check_limbo, "sockets that are neither here nor away" },
     { Q_check_secret, "sockets that have left" },
     { Q_check_delivery, "deliveries" },

@@ -37,7 +37,7 @@ struct socket {
     int64_t away_ms;                    /* 0: not away */
     int64_t gone_ms;                    /* 0: still in; else it left for good */
     int64_t heard;                      /* events taken from it, if the session is a shim's */
-    int64_t greeting;                   /* the delivery that answers its CONNECT; 0: sent already */
+    int64_t greeting;                   /* the delivery that answers its CONNECT, until it is sent */
     bool changed;
 };
 

@@ -327,10 +327,18 @@ static void mark_sent(struct store *s, const struct session *session, struct pla
     write_sent(s, session, p->delivery, now);
 }
 
+static void greeting_is_sent(struct socket *k)
+{
+    k->greeting = 0;
+    k->changed = true;
+}
+
 void store_sent(struct store *s, struct session *session, int64_t upto, int64_t now)
 {
     for (size_t i = 0; i < session->socket_count && store_begin(s); i++) {
         struct queue *queue = read_queue(s, session, i);
+        if (session->sockets[i].greeting != 0 && session->sockets[i].greeting <= upto)
+            greeting_is_sent(&session->sockets[i]);
         if (queue->state == QUEUE_KNOWN) {
             for (size_t j = 0; j < queue->count; j++)
                 if (!queue->places[j].sent && queue->places[j].delivery <= upto)
@@ -363,8 +371,7 @@ void store_greeted(struct store *s, struct session *session, size_t i, int64_t n
         store_write_deliveries(s);
         write_sent(s, session, k->greeting, now);
     }
-    k->greeting = 0;
-    k->changed = true;
+    greeting_is_sent(k);
 }
 
 /* ---- arriving */

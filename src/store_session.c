@@ -171,7 +171,6 @@ struct session *store_session_open(struct store *s, const struct session *new, i
     db_put_int(q, 4, new->shim);
     db_put_int(q, 5, now);
     db_put_int(q, 6, new->due_ms);
-    db_put_int(q, 7, new->ping_ms);
     store_check(s, db_run(q), "open a session");
     int64_t id = s->failed ? 0 : db_last_id(s->db);
     struct entry *e = s->failed ? NULL : store_remember(s, id, sid);
@@ -182,6 +181,7 @@ struct session *store_session_open(struct store *s, const struct session *new, i
     session->id = id;
     memcpy(session->sid, sid, sizeof sid);
     session->opened_ms = now;
+    session->changed = true;
     e->stored_due_ms = new->due_ms;
     return session;
 }
@@ -193,12 +193,15 @@ void store_session_end(struct store *s, struct session *session)
     struct db_query *q = db_query(s->db, Q_session_delete);
     db_put_int(q, 1, session->id);
     store_check(s, db_run(q), "end a session");
+    q = db_query(s->db, Q_polling_delete);
+    db_put_int(q, 1, session->id);
+    store_check(s, db_run(q), "end a session");
     session->ended = true;
 }
 
 static void write_session(struct store *s, const struct session *session)
 {
-    struct db_query *q = db_query(s->db, Q_session_update);
+    struct db_query *q = db_query(s->db, Q_polling_write);
 
     db_put_int(q, 1, session->id);
     db_put_int(q, 2, session->ping_ms);

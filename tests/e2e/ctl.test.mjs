@@ -15,6 +15,7 @@ const top = resolve(dirname(fileURLToPath(import.meta.url)), '..', '..');
 const program = resolve(process.env.POLLUX_CTL ?? join(process.env.POLLUX_BUILD ?? top, 'polluxctl'));
 const slow = Number(process.env.POLLUX_SLOW ?? 1);
 const sources = (name) => readFileSync(join(top, 'sql', name), 'utf8');
+const VERSION = Number(/STORE_VERSION (\d+)/.exec(readFileSync(join(top, 'src', 'store_format.h'), 'utf8'))[1]);
 const quote = (text) => `'${text.replaceAll("'", "''")}'`;
 
 const T0 = 1764000000000;               // 2025-11-24 16:00:00 UTC
@@ -24,8 +25,9 @@ const NASTY = '["message","\u009b31m\u007f\u202e<b>;#end"]';
 
 // Alice opened "room", Bob joined, Bert was refused, Dora has joined and is away; Alice and Dora are in "other" too.
 const CALL = `
-INSERT INTO session (id, sid, address, origin, shim, opened_ms, due_ms, ping_ms) VALUES
-    (1, 'sid-of-alice', '192.0.2.1', '', 1, ${T0}, 0, 0), (2, 'sid-of-bob', '192.0.2.2', '', 0, ${T0}, 0, 0);
+INSERT INTO session (id, sid, address, origin, shim, opened_ms, due_ms) VALUES
+    (1, 'sid-of-alice', '192.0.2.1', '', 1, ${T0}, 0), (2, 'sid-of-bob', '192.0.2.2', '', 0, ${T0}, 0);
+INSERT INTO polling SELECT id, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, NULL FROM session;
 INSERT INTO socket (id, public, private, nsp, session, address, opened_ms, away_ms, gone_ms) VALUES
     (1, '${ALICE}', 'pid-of-alice', '/', 1, '192.0.2.1', ${T0}, NULL, NULL),
     (2, '${BOB}', 'pid-of-bob', '/', 2, '192.0.2.2', ${T0}, NULL, NULL),
@@ -57,7 +59,7 @@ function store(t, rows = CALL) {
     const db = join(dir, 'pollux.db');
     const sql = (text) => execFileSync('sqlite3', [db], { input: text, encoding: 'utf8' }).trim();
     const env = { PATH: process.env.PATH, LC_ALL: 'C.UTF-8', TZ: 'UTC', POLLUX_STORE: dir };
-    sql(`PRAGMA journal_mode = WAL; PRAGMA user_version = 1; BEGIN; ${sources('schema.sql')} ${sources('views.sql')} ${rows}
+    sql(`PRAGMA journal_mode = WAL; PRAGMA user_version = ${VERSION}; BEGIN; ${sources('schema.sql')} ${sources('views.sql')} ${rows}
          COMMIT;`);
     return {
         dir, sql, env,
@@ -307,6 +309,8 @@ test('check_finds_what_does_not_fit_together', (t) => {
         ['UPDATE visitor SET sessions = 5 WHERE address = \'\'', /the count of all sessions is 5, but there are 2/],
         ['DELETE FROM visitor WHERE address = \'192.0.2.2\'', /sessions from 192\.0\.2\.2 are not counted/],
         ['UPDATE socket SET session = 99 WHERE id = 1', /belongs to session number 99, which does not exist/],
+        ['DELETE FROM polling WHERE session = 2', /session number 2 has no row in polling/],
+        ['UPDATE polling SET session = 3 WHERE session = 2', /session number 3 has ended, yet its row in polling is there/],
         ['UPDATE socket SET session = NULL WHERE id = 1', /neither away nor gone/],
         ['UPDATE socket SET gone_ms = 1, away_ms = NULL WHERE id = 4', /could be recovered/],
     ];
@@ -344,7 +348,9 @@ test('the_store_is_found_as_the_server_finds_it', (t) => {
     assert.match(s.run(['channels', '--config', conf], { more: none }).stdout, /room/);
     assert.match(s.run(['channels'], { more: { ...none, POLLUX_CONFIG: conf } }).stdout, /room/);
     assert.match(s.run(['channels', '--store', '/nowhere'], { status: 1 }).stderr, /cannot open \/nowhere\/pollux\.db: there is no such/);
-    s.sql('PRAGMA user_version = 2');
+    s.sql(`PRAGMA user_version = ${VERSION - 1}`);
+    assert.match(s.run(['log'], { status: 1 }).stderr, /an older version/);
+    s.sql(`PRAGMA user_version = ${VERSION + 1}`);
     assert.match(s.run(['channels'], { status: 1 }).stderr, /a newer version of Pollux wrote it/);
 });
 

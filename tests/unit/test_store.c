@@ -450,6 +450,19 @@ static void files_of_others_are_refused(void **state)
 }
 
 /* What a file of schema 1 lacks, and what it has besides. */
+#define HAD(name) "ALTER TABLE session ADD COLUMN " name ";"
+#define SCHEMA_1 \
+    "DROP TABLE request; ALTER TABLE socket DROP COLUMN greeting;" \
+    HAD("posts BLOB") HAD("polls BLOB") HAD("partial BLOB") \
+    HAD("ping_ms INTEGER NOT NULL DEFAULT 0") HAD("pinged INTEGER NOT NULL DEFAULT 0") \
+    HAD("poll INTEGER NOT NULL DEFAULT 0") HAD("polled_ms INTEGER NOT NULL DEFAULT 0") \
+    HAD("holder INTEGER NOT NULL DEFAULT 0") HAD("answer INTEGER NOT NULL DEFAULT 0") \
+    HAD("rate_ms INTEGER NOT NULL DEFAULT 0") HAD("rate INTEGER NOT NULL DEFAULT 0") \
+    HAD("nudge INTEGER NOT NULL DEFAULT 0") HAD("closing INTEGER NOT NULL DEFAULT 0") \
+    "UPDATE session SET (ping_ms, poll, polled_ms) =" \
+    "    (SELECT ping_ms, poll, polled_ms FROM polling WHERE session = id);" \
+    "DROP TABLE polling; PRAGMA user_version = 1"
+
 static void an_older_file_is_upgraded(void **state)
 {
     struct rig r;
@@ -459,10 +472,7 @@ static void an_older_file_is_upgraded(void **state)
     rig_open(&r, NULL);
     client_connect(&c, &r, "");
     rig_restart(&r);
-    write_sql(&r, "DROP TABLE request; ALTER TABLE session DROP COLUMN last_post;"
-                  "ALTER TABLE session DROP COLUMN last_poll; ALTER TABLE session ADD COLUMN posts BLOB;"
-                  "ALTER TABLE session ADD COLUMN polls BLOB;"
-                  "ALTER TABLE socket DROP COLUMN greeting; PRAGMA user_version = 1");
+    write_sql(&r, SCHEMA_1);
     rig_restart(&r);
     assert_int_equal(rig_sql(&r, "PRAGMA user_version"), 2);
     assert_int_equal(rig_sql(&r, "SELECT count(*) FROM session"), 1);
