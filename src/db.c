@@ -293,12 +293,14 @@ int64_t db_total_changes(struct db *db)
     return sqlite3_total_changes64(db->lite);
 }
 
-void db_empty_wal(struct db *db, int busy_ms)
+void db_checkpoint(struct db *db, enum db_checkpoint how, int busy_ms, int *pages, int *copied)
 {
+    static const int modes[] = { SQLITE_CHECKPOINT_PASSIVE, SQLITE_CHECKPOINT_RESTART,
+                                 SQLITE_CHECKPOINT_TRUNCATE };
     int usual_ms = db->busy_ms;
 
     db->busy_ms = busy_ms;
-    sqlite3_wal_checkpoint_v2(db->lite, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
+    sqlite3_wal_checkpoint_v2(db->lite, NULL, modes[how], pages, copied);
     db->busy_ms = usual_ms;
 }
 

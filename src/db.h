@@ -81,9 +81,12 @@ int64_t db_changes(struct db *db);
 /* Rows that were changed since DB was opened, by triggers too. */
 int64_t db_total_changes(struct db *db);      /* rows that the last statement changed */
 
-/* Bring the write-ahead log into the database and empty its file; not if others read or write for
- * longer than BUSY_MS. Outside of transactions. */
-void db_empty_wal(struct db *db, int busy_ms);
+/* Bring the write-ahead log into the database. Passive: as far as others let it while they read and
+ * write; restart: all of it, so that it begins anew, and empty: its file as well. These two keep
+ * others from writing meanwhile, and give up if one reads or writes for longer than BUSY_MS. Outside
+ * of transactions. How many PAGES it has, and how many of them are in the database. */
+enum db_checkpoint { DB_PASSIVE, DB_RESTART, DB_EMPTY };
+void db_checkpoint(struct db *db, enum db_checkpoint how, int busy_ms, int *pages, int *copied);
 
 /* Closing the database leaves the write-ahead log as it is, though nobody else has it open. */
 void db_leave_wal(struct db *db);

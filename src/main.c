@@ -223,6 +223,8 @@ static int serve(void *arg)
         goto out;
     if (server->how == SERVE_CGI)
         store_leave_wal(store);
+    else if (store_is_kept(store, &why) == -1)
+        goto out;
     opened = server->how == SERVE_CGI
                  ? host_open_cgi(&host, (size_t)set->max_payload_bytes, &why)
                  : host_open_fcgi(&host, server->program.listen, (size_t)set->max_payload_bytes, &why);
@@ -248,6 +250,13 @@ out:
     store_close(store);
     buf_release(&why);
     return status;
+}
+
+static int keep(void *arg)
+{
+    struct server *server = arg;
+
+    return store_keep(&server->set);
 }
 
 /* --check-config: the settings were read; can the store be used? */
@@ -298,7 +307,7 @@ static int run(struct server *server, const struct options *o, struct buf *why)
         return serve(server);
     if (prepare_store(&server->set, why) == -1)
         return 1;
-    return supervise(&server->program, (int)server->set.processes, serve, server);
+    return supervise(&server->program, (int)server->set.processes, serve, keep, server);
 }
 
 int main(int argc, char **argv)

@@ -78,6 +78,13 @@ void store_close(struct store *s);
  * disk several times. */
 void store_leave_wal(struct store *s);
 
+/* Another process keeps the write-ahead log short, by store_keep(): this one need not. */
+int store_is_kept(struct store *s, struct buf *why);
+
+/* Bring the write-ahead log into the database now and then, for as long as the process lives; the
+ * store was opened before. Returns, with an exit status, only when that cannot be done. */
+int store_keep(const struct settings *set);
+
 /* Could it be opened? Creates and changes nothing. 0, or -1 with a sentence in WHY. */
 int store_probe(const struct settings *set, struct buf *why);
 

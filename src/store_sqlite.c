@@ -389,6 +389,13 @@ void store_close(struct store *s)
     free(s);
 }
 
+int store_is_kept(struct store *s, struct buf *why)
+{
+    return db_exec(s->db, "PRAGMA wal_autocheckpoint = 0") == 0
+               ? 0
+               : explain(s, "set up the database", why);
+}
+
 void store_leave_wal(struct store *s)
 {
     s->leave_wal = true;

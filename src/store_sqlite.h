@@ -9,6 +9,7 @@
  * store_message.c  messages
  * store_delivery.c deliveries, and the queues that they wait in
  * store_tidy.c     retention
+ * store_keeper.c   the write-ahead log, kept short
  */
 #ifndef POLLUX_STORE_SQLITE_H
 #define POLLUX_STORE_SQLITE_H

@@ -11,7 +11,7 @@
 
 #define TIDY_ROWS 200                   /* a few milliseconds' work */
 #define TIDY_ROWS_MOST 10000
-#define WAL_MOST 16000000               /* bytes; four times what it has in quiet times */
+#define WAL_MOST 64000000              /* bytes; four times what the keeper lets it have */
 #define WAL_PATIENCE_MS 50
 #define NOTICE_KEEP_MS 60000
 #define DAY_MS INT64_C(86400000)
@@ -97,10 +97,11 @@ static void bound_wal(struct store *s)
 {
     char path[PATH_MAX];
     struct stat st;
+    int pages, copied;
 
     snprintf(path, sizeof path, "%s/pollux.db-wal", s->set->store);
     if (stat(path, &st) == 0 && st.st_size > WAL_MOST)
-        db_empty_wal(s->db, WAL_PATIENCE_MS);
+        db_checkpoint(s->db, DB_EMPTY, WAL_PATIENCE_MS, &pages, &copied);
 }
 
 /* ---- the walk */

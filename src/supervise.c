@@ -1,4 +1,4 @@
-/* supervise.c - starts workers, replaces those that die, ends them. Holds their process ids,
+/* supervise.c - starts workers and a keeper, replaces those that die, ends them. Holds their process ids,
  * opens nothing, serves nobody.
  *
  * A supervisor that dies takes its workers with it, and one of these sees to a successor:
@@ -26,6 +26,7 @@
 #include "log.h"
 
 #define WORKERS_MAX 64
+#define KEEPER 0                /* its place in the crew; workers follow */
 /* a worker that ends sooner than this, several times in a row, is replaced after a pause */
 #define TOO_SOON_S 1
 #define TOO_OFTEN 3
@@ -42,8 +43,8 @@ struct worker {
 struct crew {
     struct program *program;
     int count;
-    struct worker worker[WORKERS_MAX];
-    int (*work)(void *arg);
+    struct worker worker[1 + WORKERS_MAX];
+    int (*work)(void *arg), (*keep)(void *arg);
     void *arg;
     sigset_t taken, before;     /* what is read from .signals; what was blocked before that */
     int signals;                /* readable: a signal came */
@@ -64,16 +65,18 @@ static time_t now_s(void)
 
 /* ---- workers */
 
-static void become_worker(struct crew *c)
+static void become_worker(struct crew *c, bool keeper)
 {
     close(c->signals);
     if (c->web_server != -1)
         close(c->web_server);
     signal(SIGHUP, SIG_IGN);            /* `pkill -HUP` reaches all and is for the supervisor */
-    prctl(PR_SET_NAME, "pollux.fcgi");
+    prctl(PR_SET_NAME, keeper ? "pollux-keeper" : "pollux.fcgi");
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     sigprocmask(SIG_SETMASK, &c->before, NULL);
-    exit(getppid() == supervisor ? c->work(c->arg) : 0);
+    if (getppid() != supervisor)
+        exit(0);
+    exit(keeper ? c->keep(c->arg) : c->work(c->arg));
 }
 
 static void start(struct crew *c, struct worker *w)
@@ -82,7 +85,7 @@ static void start(struct crew *c, struct worker *w)
 
     supervisor = getpid();
     if ((pid = fork()) == 0)
-        become_worker(c);
+        become_worker(c, w == &c->worker[KEEPER]);
     if (pid == -1)
         log_line(LOG_ERROR, "P401", "main", NULL,
                  "cannot start a worker: %s; it will be tried again", strerror(errno));
@@ -110,12 +113,12 @@ static int start_missing(struct crew *c)
     return wait_ms;
 }
 
-static void note_end(struct worker *w, int status)
+static void note_end(struct worker *w, const char *what, int status)
 {
     const char *how = WIFSIGNALED(status) ? "was ended by signal" : "ended with status";
 
-    log_line(LOG_WARNING, "P402", "main", NULL, "worker %ld %s %d; a new one takes its place",
-             (long)w->pid, how, WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+    log_line(LOG_WARNING, "P402", "main", NULL, "%s %ld %s %d; a new one takes its place",
+             what, (long)w->pid, how, WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
     w->pid = 0;
     w->soon = now_s() - w->started <= TOO_SOON_S ? w->soon + 1 : 0;
 }
@@ -129,7 +132,7 @@ static void reap(struct crew *c)
     while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
         for (int i = 0; i < c->count; i++)
             if (c->worker[i].pid == pid)
-                note_end(&c->worker[i], status);
+                note_end(&c->worker[i], i == KEEPER ? "keeper" : "worker", status);
 }
 
 static void tell_all(const struct crew *c)
@@ -139,10 +142,24 @@ static void tell_all(const struct crew *c)
             kill(c->worker[i].pid, SIGTERM);
 }
 
-static int end_all(const struct crew *c)
+/* It goes before the workers, so that the last of these to close the database tidies up. */
+static void end_keeper(struct crew *c)
+{
+    struct worker *keeper = &c->worker[KEEPER];
+
+    if (keeper->pid == 0)
+        return;
+    kill(keeper->pid, SIGTERM);
+    while (waitpid(keeper->pid, NULL, 0) == -1 && errno == EINTR)
+        ;
+    keeper->pid = 0;
+}
+
+static int end_all(struct crew *c)
 {
     /* Whoever starts the web server again at once is not to find somebody who listens. */
     close(c->program->listen);
+    end_keeper(c);
     tell_all(c);
     while (waitpid(-1, NULL, 0) > 0 || errno == EINTR)
         ;
@@ -244,11 +261,13 @@ static int listen_to_signals(struct crew *c)
     return c->signals = signalfd(-1, &c->taken, SFD_NONBLOCK | SFD_CLOEXEC);
 }
 
-int supervise(struct program *program, int count, int (*work)(void *arg), void *arg)
+int supervise(struct program *program, int count, int (*work)(void *arg), int (*keep)(void *arg),
+              void *arg)
 {
     struct crew c = { .program = program,
-                      .count = count < WORKERS_MAX ? count : WORKERS_MAX,
+                      .count = 1 + (count < WORKERS_MAX ? count : WORKERS_MAX),
                       .work = work,
+                      .keep = keep,
                       .arg = arg,
                       .began = now_s() };
 

@@ -160,6 +160,15 @@ function parentOf(pid) {
     }
 }
 
+/** The name that process PID goes by; '' when there is none. */
+export function nameOf(pid) {
+    try {
+        return readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
+    } catch {
+        return '';
+    }
+}
+
 const TROUBLE = /^\S+ error |AddressSanitizer|runtime error:|LeakSanitizer|UndefinedBehaviorSanitizer|MemorySanitizer|Assertion .* failed/m;
 
 // Whatever a test forgets or a failure leaves behind ends with this process.
@@ -236,11 +245,12 @@ export async function startPollux({ procs = 1, maxProcs = 1, cgi = false, env = 
         web: () => child.pid,
 
         /** The process that watches over the workers; several with maxProcs. */
-        supervisors: () => pids().filter((pid) => !server.workers().includes(pid)),
+        supervisors: () => pids().filter((pid) => !server.workers().includes(pid) && nameOf(pid) !== 'pollux-keeper'),
+        keepers: () => pids().filter((pid) => nameOf(pid) === 'pollux-keeper'),
 
-        /** The processes that answer requests: all but one that only watches over the others. */
+        /** The processes that answer requests: all but those that watch over the others, or the write-ahead log. */
         workers() {
-            const all = pids();
+            const all = pids().filter((pid) => nameOf(pid) !== 'pollux-keeper');
             const parents = new Set(all.map(parentOf));
             return all.filter((pid) => !parents.has(pid));
         },

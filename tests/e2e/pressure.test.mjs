@@ -149,6 +149,6 @@ describe('under pressure', () => {
         }, 16);
         await until(() => of.server.sql('select count(*) as n from socket where gone_ms is null')[0].n === 2, 2 * LIMIT_MS, 'all but the pair being gone');
         assert.equal(of.server.sql('select count(*) as n from channel')[0].n, 1);
-        assert.equal(of.server.sql('select count(*) as n from session where not closing')[0].n, 2);
+        assert.equal(of.server.sql('select count(*) as n from polling where not closing')[0].n, 2);
     }));
 });

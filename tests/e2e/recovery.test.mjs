@@ -1,6 +1,7 @@
 // What a lost connection, a killed process or a restart may not do: lose, double or reorder anything, or cost a seat.
 
 import assert from 'node:assert/strict';
+import { statSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import { LIMIT_MS, ask, channelName, engine, official, once, packets, peer, shim, startPollux, until, wire, withPollux, within } from './harness.mjs';
 
@@ -353,6 +354,18 @@ describe('processes that die', () => {
         }
     }
 
+    it('the_keeper_of_the_write_ahead_log_is_replaced', (t) => withPollux({ procs: 2 }, async (server) => {
+        const [keeper] = await until(() => server.keepers().length === 1 && server.keepers());
+        process.kill(keeper, 'SIGKILL');
+        await until(() => server.keepers().length === 1 && server.keepers()[0] !== keeper, LIMIT_MS, 'another keeper');
+        // It copies the log into the database while the workers go on; these do not.
+        const { a, b, channel } = await couple(t, server, official);
+        const long = 'x'.repeat(50000);
+        for (let i = 0; i < 240; i++) await ask(a.socket, 'message', { channel, message: long });
+        await until(() => statSync(server.database).size > 6000000, LIMIT_MS, 'a database that has what was said');
+        await b.tape.next('message');
+    }));
+
     it('every_worker_is_replaced_however_fast_they_die', () => withPollux({ procs: 4 }, async (server) => {
         for (let round = 0; round < 3; round++) {
             const before = await until(() => server.workers().length === 4 && server.workers());
@@ -424,7 +437,7 @@ describe('processes that die', () => {
 describe('a short window', () => {
     const of = { server: null };
     before(async () => {
-        of.server = await startPollux({ env: { POLLUX_RECOVERY_WINDOW_MS: 300, POLLUX_PING_INTERVAL_MS: 400, POLLUX_PING_TIMEOUT_MS: 400 } });
+        of.server = await startPollux({ env: { POLLUX_RECOVERY_WINDOW_MS: 300, POLLUX_PING_INTERVAL_MS: 1000, POLLUX_PING_TIMEOUT_MS: 1000 } });
     });
     after(() => of.server?.stop());
 
@@ -446,7 +459,7 @@ describe('a short window', () => {
 });
 
 describe('no window', () => {
-    const env = { POLLUX_RECOVERY_WINDOW_MS: 0, POLLUX_PING_INTERVAL_MS: 400, POLLUX_PING_TIMEOUT_MS: 400 };
+    const env = { POLLUX_RECOVERY_WINDOW_MS: 0, POLLUX_PING_INTERVAL_MS: 1000, POLLUX_PING_TIMEOUT_MS: 1000 };
 
     it('who_is_lost_has_left', (t) => withPollux({ env }, async (server) => {
         const { a, b, channel, line } = await couple(t, server);
