@@ -192,7 +192,7 @@ int64_t store_deliver(struct store *s, int64_t seq, size_t size, const struct me
             queue->places[queue->count++] = (struct place){ d.id, seq, d.nth, d.upto_bytes, false,
                                                             fresh };
     }
-    s->stored++;
+    s->owed_since++;
     store_touch(s, to->session, to->holder);
     return d.id;
 }

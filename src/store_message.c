@@ -56,7 +56,7 @@ int64_t store_message(struct store *s, const struct message *m, int64_t now)
     db_put_int(q, 11, (int64_t)m->recipients);
     store_check(s, db_run(q), "store a message");
     keep_words(s, m);
-    s->stored++;
+    s->said_since++;
     return s->failed ? 0 : db_last_id(s->db);
 }
 

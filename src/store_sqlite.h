@@ -132,7 +132,7 @@ struct store {
     size_t owed_at;                     /* without a query: the place in the queue */
     struct walk walk;
     bool full;                          /* see store_is_full() */
-    int64_t stored;                     /* messages and deliveries since it went on */
+    int64_t said_since, owed_since;     /* messages and deliveries stored since it went on */
     int64_t seen_notice;                /* store_news() looks beyond this one */
     struct buf scratch;
 };
