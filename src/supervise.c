@@ -67,11 +67,11 @@ static time_t now_s(void)
 
 static void become_worker(struct crew *c, bool keeper)
 {
+    prctl(PR_SET_NAME, keeper ? "pollux-keeper" : "pollux.fcgi");
     close(c->signals);
     if (c->web_server != -1)
         close(c->web_server);
     signal(SIGHUP, SIG_IGN);            /* `pkill -HUP` reaches all and is for the supervisor */
-    prctl(PR_SET_NAME, keeper ? "pollux-keeper" : "pollux.fcgi");
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     sigprocmask(SIG_SETMASK, &c->before, NULL);
     if (getppid() != supervisor)

@@ -250,9 +250,9 @@ export async function startPollux({ procs = 1, maxProcs = 1, cgi = false, env = 
 
         /** The processes that answer requests: all but those that watch over the others, or the write-ahead log. */
         workers() {
-            const all = pids().filter((pid) => nameOf(pid) !== 'pollux-keeper');
+            const all = pids();
             const parents = new Set(all.map(parentOf));
-            return all.filter((pid) => !parents.has(pid));
+            return all.filter((pid) => !parents.has(pid) && nameOf(pid) !== 'pollux-keeper');
         },
 
         /** End everything without a word. */
