@@ -56,8 +56,11 @@ const median = (figure) => figure?.median ?? NaN;
 const pairCounts = [...new Set(readdirSync(results).map((name) => /^(?:relay|together)-\w+-(\d+)-\d+\./.exec(name)?.[1]).filter(Boolean))]
     .map(Number).sort((a, b) => a - b);
 
+/** What FIGURE is of all processes of the program; the first that is watched is the web server. */
+const programSum = (r, figure) => r.watch.slice(1).reduce((sum, one) => sum + figure(one), 0);
+
 /** CPU for each message of all the program's processes. */
-const programCpu = (r) => r.watch.slice(1).reduce((sum, { cpu_us_per_hop: us }) => sum + us, 0);
+const programCpu = (r) => programSum(r, (one) => one.cpu_us_per_hop);
 
 /** What a measurement of messages passed on has found. */
 function hopFigures(prefix) {
@@ -87,11 +90,11 @@ for (const target of ['pollux', 'socketio']) {
     idle[target] = {
         sessions: of(prefix, (r) => r.idle_sessions),
         web: of(prefix, (r) => r.watch[0].per_idle_session?.pss_bytes),
-        own: of(prefix, (r) => r.watch[1].per_idle_session?.pss_bytes),
+        own: of(prefix, (r) => programSum(r, (one) => one.per_idle_session?.pss_bytes)),
         p50: of(prefix, (r) => r.latency_ms.p50),
         alone: of(`alone-${target}`, (r) => r.latency_ms.p50),
-        cpu: of(prefix, (r) => 100 * r.watch[1].core_share),
-        cpuAlone: of(`alone-${target}`, (r) => 100 * r.watch[1].core_share),
+        cpu: of(prefix, (r) => 100 * programSum(r, (one) => one.core_share)),
+        cpuAlone: of(`alone-${target}`, (r) => 100 * programSum(r, (one) => one.core_share)),
     };
 }
 
