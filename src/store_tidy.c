@@ -11,7 +11,7 @@
 
 #define TIDY_ROWS 200                   /* a few milliseconds' work */
 #define TIDY_ROWS_MOST 10000
-#define WAL_MOST 64000000              /* bytes; four times what the keeper lets it have */
+#define WAL_MOST 64000000               /* bytes; twice what the keeper lets it have */
 #define WAL_PATIENCE_MS 50
 #define NOTICE_KEEP_MS 60000
 #define DAY_MS INT64_C(86400000)

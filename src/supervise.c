@@ -1,5 +1,5 @@
-/* supervise.c - starts workers and a keeper, replaces those that die, ends them. Holds their process ids,
- * opens nothing, serves nobody.
+/* supervise.c - starts workers and a keeper, replaces those that die, ends them. Holds their
+ * process ids, opens nothing, serves nobody.
  *
  * A supervisor that dies takes its workers with it, and one of these sees to a successor:
  *

@@ -252,6 +252,16 @@ static void offset_shows_what_arrived(void **state)
     rig_close(&r);
 }
 
+static void say_numbers(struct client *c, int first, int end)
+{
+    char body[64];
+
+    for (int i = first; i < end; i++) {
+        snprintf(body, sizeof body, "42[\"message\",%d]", i);
+        client_post(c, body);
+    }
+}
+
 /* How many events FROM, FROM + 1... ANSWER begins with; they are all that it holds, but for the
  * greeting and the marker, in that order, where there are any. */
 static int count_numbers(const char *answer, int from, bool greets, char offset[32])
@@ -286,17 +296,14 @@ static void greeting_goes_with_the_first_of_what_was_missed(void **state)
                                         NULL };
     struct rig r;
     struct client a, b, again;
-    char extra[128], body[64], query[128], offset[32];
+    char extra[128], query[128], offset[32];
     int from = 0, rounds = 0;
 
     (void)state;
     rig_open(&r, keys);
     pair(&r, &a, &b);
     client_post(&b, "1");
-    for (int i = 0; i < 150; i++) {
-        snprintf(body, sizeof body, "42[\"message\",%d]", i);
-        client_post(&a, body);
-    }
+    say_numbers(&a, 0, 150);
     for (; from < 150; rounds++) {
         snprintf(extra, sizeof extra, "40{\"pid\":\"%s\",\"offset\":\"%s\"}", b.pid, b.offset);
         client_open(&again, &r);
@@ -324,23 +331,17 @@ static void all_that_was_missed_comes_before_the_greeting(void **state)
 {
     struct rig r;
     struct client a, b, again;
-    char extra[128], body[64], query[128];
+    char extra[128], query[128];
 
     (void)state;
     rig_open(&r, quiet);
     pair(&r, &a, &b);
     client_post(&b, "1");
-    for (int i = 0; i < 40; i++) {
-        snprintf(body, sizeof body, "42[\"message\",%d]", i);
-        client_post(&a, body);
-    }
+    say_numbers(&a, 0, 40);
     snprintf(extra, sizeof extra, "40{\"pid\":\"%s\",\"offset\":\"%s\"}", b.pid, b.offset);
     client_open(&again, &r);
     client_post(&again, extra);
-    for (int i = 40; i < 80; i++) {
-        snprintf(body, sizeof body, "42[\"message\",%d]", i);
-        client_post(&a, body);
-    }
+    say_numbers(&a, 40, 80);
     snprintf(query, sizeof query, "EIO=4&transport=polling&t=first&sid=%s", again.sid);
     const char *first = rig_answer(&r, rig_send(&r, "GET", query, ""));
     assert_int_equal(count_numbers(first, 0, true, b.offset), 40);
