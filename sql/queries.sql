@@ -187,19 +187,28 @@ SELECT id, session FROM notice WHERE id > ?1 ORDER BY id LIMIT ?2;
 -- The newest alone is no reason for a transaction: it always stays.
 -- name: message_oldest
 SELECT id, at_ms FROM message WHERE id < (SELECT max(id) FROM message) ORDER BY id LIMIT 1;
--- The window of at most ?2 rows beyond id ?1: its last id, the last message or time in it, and how many rows it has.
+-- The window of at most ?2 rows beyond id ?1: its last row's id, what it says of message or time, and whether more follow.
 -- name: delivery_window
-SELECT max(id), max(message), count(*) FROM (SELECT id, message FROM delivery WHERE id > ?1 ORDER BY id LIMIT ?2);
+SELECT id, message, id < (SELECT max(id) FROM delivery) FROM delivery
+ WHERE id = coalesce((SELECT id FROM delivery WHERE id > ?1 ORDER BY id LIMIT 1 OFFSET ?2 - 1), (SELECT max(id) FROM delivery))
+   AND id > ?1;
+-- Up to ?3.
 -- name: message_window
-SELECT max(id), max(at_ms), count(*)
-  FROM (SELECT id, at_ms FROM message WHERE id > ?1 AND id < ?3 ORDER BY id LIMIT ?2);
+SELECT id, at_ms, id < (SELECT max(id) FROM message WHERE id <= ?3) FROM message
+ WHERE id = coalesce((SELECT id FROM message WHERE id > ?1 AND id <= ?3 ORDER BY id LIMIT 1 OFFSET ?2 - 1),
+                     (SELECT max(id) FROM message WHERE id <= ?3))
+   AND id > ?1;
 -- name: socket_window
-SELECT max(id), max(opened_ms), count(*) FROM (SELECT id, opened_ms FROM socket WHERE id > ?1 ORDER BY id LIMIT ?2);
--- What is older than ?1 in the window beyond ?2 up to ?3. A message goes when its deliveries, in (?4, ?5], have gone.
+SELECT id, opened_ms, id < (SELECT max(id) FROM socket) FROM socket
+ WHERE id = coalesce((SELECT id FROM socket WHERE id > ?1 ORDER BY id LIMIT 1 OFFSET ?2 - 1), (SELECT max(id) FROM socket))
+   AND id > ?1;
+-- What is older than ?1 in the window beyond ?2 up to ?3. Deliveries go by their message's age, up to message ?5; none of
+-- them is of one before ?4. A message goes when its deliveries, in (?4, ?5], have gone. What is young, and what has not gone,
+-- is looked for once and not for each row: mostly there is none.
 -- name: delivery_trim
 DELETE FROM delivery
- WHERE id > ?2 AND id <= ?3 AND arrived_ms IS NOT NULL AND id < (SELECT max(id) FROM delivery)
-   AND coalesce((SELECT m.at_ms FROM message m WHERE m.id = delivery.message), 0) < ?1;
+ WHERE id > ?2 AND id <= ?3 AND arrived_ms IS NOT NULL AND id < (SELECT max(id) FROM delivery) AND message <= ?5
+   AND message NOT IN (SELECT id FROM message WHERE id >= ?4 AND id <= ?5 AND at_ms >= ?1);
 -- name: message_trim
 DELETE FROM message
  WHERE id > ?2 AND id <= ?3 AND at_ms < ?1 AND id < (SELECT max(id) FROM message)

@@ -18,6 +18,7 @@
  * heartbeats share a transaction. No client minds a heartbeat that is so much late. */
 #define DUE_STEP_MS 50
 #define TIDY_MS 1000
+#define TIDY_STEP_MS 50                 /* while there is more to remove */
 #define OTHERS (-1)                     /* as a holder: whatever process it concerns but this */
 #define UNAVAILABLE "Service unavailable: the store cannot be written; nothing was stored"
 /* when there is not even the memory for saying so */
@@ -678,7 +679,7 @@ void core_tidy(struct core *c, int64_t now)
     if (now < c->tidy_ms)
         return;
     c->tidying = store_tidy(c->store, now);
-    c->tidy_ms = now + (c->tidying ? SWEEP_LEAST_MS : TIDY_MS);
+    c->tidy_ms = now + (c->tidying ? TIDY_STEP_MS : TIDY_MS);
     c->written = store_written(c->store);
 }
 

@@ -16,18 +16,19 @@
 #define NOTICE_KEEP_MS 60000
 #define DAY_MS INT64_C(86400000)
 
-/* Rows in the order of their ids: the last id, the last message or time among them, how many. */
-struct window { int64_t last, newest, count; };
+/* Rows in the order of their ids: the last one's id (0: there are none), its message or time, and
+ * whether more follow. */
+struct window { int64_t last, newest; bool more; };
 
 /* The window that Q, with its parameters bound, finds. Ends Q. */
 static struct window read_window(struct store *s, struct db_query *q)
 {
-    struct window w = { 0, 0, 0 };
+    struct window w = { 0, 0, false };
 
     if (db_next(q) == DB_ROW)
-        w = (struct window){ db_int(q, 0), db_int(q, 1), db_int(q, 2) };
+        w = (struct window){ db_int(q, 0), db_int(q, 1), db_int(q, 2) != 0 };
     store_check(s, db_done(q), "see what is old");
-    return s->failed ? (struct window){ 0, 0, 0 } : w;
+    return s->failed ? (struct window){ 0, 0, false } : w;
 }
 
 static struct db_query *window_query(struct store *s, size_t n, int64_t after, int64_t rows)
@@ -110,12 +111,31 @@ static void bound_wal(struct store *s)
 static int64_t delivery_upto(struct store *s, const struct window *d, int64_t message)
 {
     struct db_query *q = db_query(s->db, Q_delivery_upto);
+    int64_t last = 0;
 
     db_put_int(q, 1, s->walk.delivery);
     db_put_int(q, 2, d->last);
     db_put_int(q, 3, message);
-    struct window found = read_window(s, q);
-    return found.last != 0 ? found.last : s->walk.delivery;
+    if (db_next(q) == DB_ROW)
+        last = db_int(q, 0);
+    store_check(s, db_done(q), "see what is old");
+    return last != 0 ? last : s->walk.delivery;
+}
+
+/* Remove what is old of the deliveries in D, of messages up to UPTO, and of the messages in M.
+ * Returns how many rows went. */
+static int64_t trim_log(struct store *s, int64_t before, const struct window *d,
+                        const struct window *m, int64_t upto)
+{
+    struct db_query *q = trim_query(s, Q_delivery_trim, before, s->walk.delivery, d->last);
+
+    db_put_int(q, 4, s->walk.message);
+    db_put_int(q, 5, upto);
+    int64_t removed = trim(s, q);
+    q = trim_query(s, Q_message_trim, before, s->walk.message, m->last);
+    db_put_int(q, 4, s->walk.delivery);
+    db_put_int(q, 5, d->last);
+    return removed + trim(s, q);
 }
 
 /* One step through deliveries and their messages, ROWS of each. Deliveries are looked at beyond
@@ -125,27 +145,19 @@ static bool walk_log(struct store *s, int64_t before, int64_t rows)
 {
     struct window d =
         read_window(s, window_query(s, Q_delivery_window, s->walk.delivery, rows));
-    /* the last message of a full window may have more deliveries behind it */
-    int64_t beyond = d.count == rows ? d.newest : INT64_MAX;
+    /* the last message of a window may have more deliveries behind it */
+    int64_t whole = d.more ? d.newest - 1 : INT64_MAX;
     struct db_query *q = window_query(s, Q_message_window, s->walk.message, rows);
-    db_put_int(q, 3, beyond);
+    db_put_int(q, 3, whole);
     struct window m = read_window(s, q);
-    if (d.count < rows && m.count == 0)
+    if (!d.more && m.last == 0)
         return false;
 
-    int64_t removed =
-        trim(s, trim_query(s, Q_delivery_trim, before, s->walk.delivery, d.last));
-    q = trim_query(s, Q_message_trim, before, s->walk.message, m.last);
-    db_put_int(q, 4, s->walk.delivery);
-    db_put_int(q, 5, d.last);
-    removed += trim(s, q);
-
-    int64_t message = m.count == rows || d.count < rows ? m.last : beyond - 1;
+    int64_t removed = trim_log(s, before, &d, &m, m.more ? m.last : d.newest);
+    int64_t message = m.last != 0 ? m.last : s->walk.message;
     int64_t delivery = delivery_upto(s, &d, message);
-    if (removed == 0 && delivery == s->walk.delivery && message == s->walk.message) {
-        message = beyond;               /* one message to very many, some of whom are owed it */
-        delivery = d.last;
-    }
+    if (removed == 0 && delivery == s->walk.delivery && message == s->walk.message)
+        message = d.newest;             /* one message to very many, some of whom are owed it */
     s->walk.message = message;
     s->walk.delivery = delivery;
     s->walk.removed += removed;
@@ -156,19 +168,19 @@ static bool walk_sockets(struct store *s, int64_t before, int64_t rows)
 {
     struct window k = read_window(s, window_query(s, Q_socket_window, s->walk.socket, rows));
 
-    if (k.count == 0)
+    if (k.last == 0)
         return false;
     trim(s, trim_query(s, Q_socket_trim, before, s->walk.socket, k.last));
     s->walk.socket = k.last;
     return k.newest < before && !s->failed;
 }
 
-/* Half as many again as were stored meanwhile: faster than the log grows, whoever floods it, and
- * not much faster, since those who talk wait for it. */
+/* A quarter more than were stored meanwhile: faster than the log grows, whoever floods it, and not
+ * much faster, since those who talk wait for it. */
 static int64_t rows_to_walk(struct store *s)
 {
     int64_t grown = s->said_since > s->owed_since ? s->said_since : s->owed_since;
-    int64_t rows = grown + grown / 2;
+    int64_t rows = grown + grown / 4;
 
     s->said_since = s->owed_since = 0;
     return rows < TIDY_ROWS ? TIDY_ROWS : rows > TIDY_ROWS_MOST ? TIDY_ROWS_MOST : rows;

@@ -204,7 +204,7 @@ static void file_keeps_its_size_behind_a_message_to_very_many(void **state)
     client_join(&b, &r, "other");
     client_hear(&a);
     talk(&a, &b, 100);
-    rig_wait(&r, 20000);
+    rig_wait(&r, 40000);
     assert_int_equal(rig_sql(&r, "SELECT count(*) FROM message WHERE name = 'talk'") < 60, 1);
     assert_int_equal(rig_sql(&r, "SELECT count(*) FROM message WHERE name = 'owed by all'"), 1);
     assert_int_equal(rig_sql(&r, "SELECT count(*) FROM delivery d WHERE arrived_ms IS NULL AND "
@@ -232,7 +232,7 @@ static void file_keeps_its_size_however_fast_it_is_filled(void **state)
     for (int i = 0; i < 20; i++) {
         assert_string_equal(client_post(&a, body), "200 ok");
         client_hear(&b);
-        rig_wait(&r, i != 0 ? 20 : 1000);
+        rig_wait(&r, i != 0 ? 50 : 1000);
     }
     assert_in_range(bytes_in_use(&r), 1, 1000000 + 4 * (int64_t)len);
     free(body);
@@ -253,7 +253,7 @@ static void file_has_a_bound_for_what_is_owed_too(void **state)
     pair_of_which_one_is_deaf(&r, &a, &b);
     for (int i = 0; i < 250; i++) {
         talk(&a, &a, 1);
-        rig_wait(&r, 20);
+        rig_wait(&r, 50);
         if (strstr(a.heard, "\"code\":\"queue_full\"") == NULL)
             taken++;
     }

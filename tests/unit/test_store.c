@@ -187,6 +187,51 @@ static void old_goes_and_what_is_owed_stays(void **state)
     close_counting(&r);
 }
 
+/* A log of messages to nobody, to a few and to very many, some of them owed, some of a clock that
+ * was ahead: row for row what stays is what has to. */
+static void exactly_what_is_old_goes(void **state)
+{
+    static const char *const keys[] = { "POLLUX_LOG_AGE_DAYS=7", "POLLUX_LOG_EVENTS=no", NULL };
+    static const char log[] =
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 3000)"
+        "INSERT INTO message (id, at_ms, type, name, body, size, recipients, unheard)"
+        " SELECT i, CASE WHEN i > 2600 OR i IN (130, 131, 777, 1303, 1500) THEN %lld ELSE %lld END,"
+        "        2, 'message', '[]', 2, 0, 0 FROM n;"
+        "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 1000)"
+        "INSERT INTO delivery (message, socket, nth, upto_bytes, arrived_ms)"
+        " SELECT m.id, 99999, 1, 2,"
+        "        CASE WHEN (m.id * 31 + i) %% 211 = 0 AND m.id NOT BETWEEN 400 AND 500 THEN NULL"
+        "             ELSE (i %% 3) * 1000 END"
+        "   FROM message m, n"
+        "  WHERE i <= CASE WHEN m.id IN (450, 1499, 1500, 2000) THEN 1000"
+        "                  WHEN m.id BETWEEN 600 AND 1400 THEN m.id %% 20 = 3"
+        "                  ELSE m.id * 7 %% 5 END"
+        "  ORDER BY m.id, i;"
+        "CREATE TABLE staying_delivery AS SELECT id, message FROM delivery"
+        "  WHERE arrived_ms IS NULL OR message > 2600 OR message IN (130, 131, 777, 1303, 1500);"
+        "CREATE TABLE staying_message AS SELECT id FROM message"
+        "  WHERE id > 2600 OR id IN (130, 131, 777, 1303, 1500)"
+        "     OR id IN (SELECT message FROM staying_delivery)";
+    char sql[sizeof log + 64];
+    struct rig r;
+
+    (void)state;
+    rig_open(&r, keys);
+    snprintf(sql, sizeof sql, log, (long long)r.now, (long long)r.now - 8 * INT64_C(86400000));
+    write_sql(&r, sql);
+    assert_in_range(rig_sql(&r, "SELECT count(*) FROM staying_delivery"), 400, 3000);
+    rig_wait(&r, 20000);
+    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM (SELECT id FROM staying_delivery "
+                                 "EXCEPT SELECT id FROM delivery)"), 0);
+    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM (SELECT id FROM staying_message "
+                                 "EXCEPT SELECT id FROM message)"), 0);
+    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM delivery"),
+                     rig_sql(&r, "SELECT count(*) FROM staying_delivery"));
+    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM message"),
+                     rig_sql(&r, "SELECT count(*) FROM staying_message"));
+    close_counting(&r);
+}
+
 static void file_over_its_size_loses_the_oldest(void **state)
 {
     static const char *const keys[] = { "POLLUX_LOG_MAX_BYTES=1000000", "POLLUX_LOG_EVENTS=no",
@@ -541,6 +586,7 @@ int main(void)
         cmocka_unit_test(kept_without_payloads),
         cmocka_unit_test(queues_of_all_lengths_come_once_and_in_order),
         cmocka_unit_test(old_goes_and_what_is_owed_stays),
+        cmocka_unit_test(exactly_what_is_old_goes),
         cmocka_unit_test(file_over_its_size_loses_the_oldest),
         cmocka_unit_test(failed_turn_promises_nothing),
         cmocka_unit_test(failed_turn_took_no_request),
