@@ -1,14 +1,14 @@
 /* host_fcgi.c - FastCGI through libfcgi, in one thread that never waits for one client. The only
  * file that sees fcgiapp.h.
  *
- * libfcgi reads a request: FCGX_Accept_r() on the non-blocking listening socket takes what is
- * there. Then, instead of keeping its 19 KB of streams and parameters while a poll waits, the
- * request is let go and only the connection and the request's id are kept; the answer is two or
- * three records, written here with one send(). That also spares FCGX_Finish_r()'s wait for the web
- * server.
+ * libfcgi reads a request, on a connection that was taken here; one through TCP it takes itself
+ * from the non-blocking listening socket, since it knows who may connect (FCGI_WEB_SERVER_ADDRS).
+ * Then, instead of keeping its 19 KB of streams and parameters while a poll waits, the request is
+ * let go and only the connection and the request's id are kept; the answer is two or three records,
+ * written here with one send(). That also spares FCGX_Finish_r()'s wait for the web server.
  *
  * Where the web server wants to keep a connection (nginx with fastcgi_keep_conn), it is watched for
- * its next request, which libfcgi then reads there instead of accepting a connection.
+ * its next request.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -46,6 +46,7 @@ struct output {
 struct fcgi {
     struct host host;
     int listen, epoll, signals;
+    bool local;                 /* the listening socket is one in the file system */
     FCGX_Request request;       /* never moved while live: its streams point back at it */
     struct buf body, records;
     size_t max_body;
@@ -60,12 +61,20 @@ struct fcgi {
     size_t kept_cap;
 };
 
-/* How long what has been begun on a kept connection may keep all others waiting: web servers send
- * a request in one go. */
+/* How long a request of which a part has come may keep all others waiting for the next: web servers
+ * send one in one go. */
 #define HALF_S 2
 
 /* Instead of the key of a parked request. */
 enum { KEPT_BUSY = 0, KEPT_IDLE = -1, KEPT_GONE = -2 };
+
+/* Connections inherit the limit of a listening socket for TCP, not of one in the file system. */
+static bool limit_waiting(int fd)
+{
+    struct timeval limit = { HALF_S, 0 };
+
+    return setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) == 0;
+}
 
 static int epoll_put(struct fcgi *f, int op, int fd, uint32_t events, uint64_t tag)
 {
@@ -86,10 +95,7 @@ static bool watch(struct fcgi *f, int fd, bool watched, uint32_t events, uint64_
 /* Watch the connection FD for its next request. */
 static bool keep(struct fcgi *f, int fd, bool watched)
 {
-    struct timeval limit = { HALF_S, 0 };
-
-    return setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) == 0
-           && watch(f, fd, watched, EPOLLIN | EPOLLRDHUP, TAG_KEPT | (unsigned)fd);
+    return watch(f, fd, watched, EPOLLIN | EPOLLRDHUP, TAG_KEPT | (unsigned)fd);
 }
 
 static bool make_room(struct fcgi *f, int fd)
@@ -204,11 +210,9 @@ static void let_go(struct fcgi *f)
     f->request.ipcFd = -1;
 }
 
-/* Let libfcgi read a request from a connection that was kept. False: there was none, and it has
- * closed it. */
-static bool read_kept(struct fcgi *f, int fd)
+/* Let libfcgi read a request from the connection FD. False: there was none, and it closed it. */
+static bool read_from(struct fcgi *f, int fd)
 {
-    f->kept[fd] = KEPT_BUSY;
     f->request.ipcFd = fd;
     f->request.keepConnection = 1;      /* else it begins by closing it */
     f->request.listen_sock = -1;        /* else it would go on to accept another */
@@ -217,9 +221,29 @@ static bool read_kept(struct fcgi *f, int fd)
     return code >= 0;
 }
 
+static bool read_kept(struct fcgi *f, int fd)
+{
+    f->kept[fd] = KEPT_BUSY;
+    return read_from(f, fd);
+}
+
+/* Connections through a Unix socket are taken here, with a limit of time each. Returns 0 with a
+ * request, or what stands in the way of one, as FCGX_Accept_r() does. */
+static int take_local(struct fcgi *f)
+{
+    int fd;
+
+    while ((fd = accept4(f->listen, NULL, NULL, SOCK_CLOEXEC)) != -1)
+        if (!limit_waiting(fd))
+            close(fd);
+        else if (read_from(f, fd))
+            return 0;
+    return -errno;
+}
+
 static bool read_new(struct fcgi *f)
 {
-    int code = FCGX_Accept_r(&f->request);
+    int code = f->local ? take_local(f) : FCGX_Accept_r(&f->request);
 
     if (code >= 0)
         return true;
@@ -488,6 +512,8 @@ static int explain(struct buf *why, const char *operation)
 static int set_up(struct fcgi *f, struct buf *why)
 {
     int flags = fcntl(f->listen, F_GETFL);
+    struct sockaddr address;
+    socklen_t len = sizeof address;
 
     /* Before FCGX_Init(), which puts handlers of its own where there are none. */
     if ((f->signals = host_signals()) == -1)
@@ -500,6 +526,9 @@ static int set_up(struct fcgi *f, struct buf *why)
     f->request.ipcFd = -1;
     if (flags == -1 || fcntl(f->listen, F_SETFL, flags | O_NONBLOCK) == -1)
         return explain(why, "make the listening socket non-blocking");
+    if (getsockname(f->listen, &address, &len) == -1 || !limit_waiting(f->listen))
+        return explain(why, "set up the listening socket");
+    f->local = address.sa_family == AF_UNIX;
     if ((f->epoll = epoll_create1(EPOLL_CLOEXEC)) == -1)
         return explain(why, "create an event queue");
     if (epoll_put(f, EPOLL_CTL_ADD, f->listen, EPOLLIN | EPOLLEXCLUSIVE, TAG_LISTEN) == -1 ||

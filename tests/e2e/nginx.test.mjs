@@ -45,9 +45,9 @@ http {
 const childrenOf = (pid) => readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').trim().split(' ').filter(Boolean).map(Number);
 
 /** A process that ends with the test; its words go to FILE. */
-function run(t, command, args, { env = {}, file }) {
+function run(t, command, args, { env = {}, file, input = 'ignore' }) {
     const own = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('POLLUX_')));
-    const child = spawn(command, args, { env: { ...own, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(command, args, { env: { ...own, ...env }, stdio: [input, 'pipe', 'pipe'] });
     for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => writeFileSync(file, data, { flag: 'a' }));
     const ended = new Promise((done) => child.on('exit', done));
     t.after(async () => {
@@ -59,18 +59,27 @@ function run(t, command, args, { env = {}, file }) {
     return { pid: child.pid, ended };
 }
 
+/** A listening TCP socket, as what starts a FastCGI program passes it on. */
+async function listening() {
+    const server = net.createServer();
+    await new Promise((done) => server.listen(0, '127.0.0.1', done));
+    return server;
+}
+
 /** The program on a socket, started by itself; again() starts it anew. */
-async function startProgram(t, { procs = 1 } = {}) {
+async function startProgram(t, { procs = 1, tcp = null } = {}) {
     const dir = mkdtempSync(join(tmpdir(), 'pollux-nginx-'));
     t.after(() => rmSync(dir, { recursive: true, force: true, maxRetries: 5 }));
     mkdirSync(join(dir, 'data'), { mode: 0o700 });
     writeFileSync(join(dir, 'program.log'), '');
-    const socket = join(dir, 'socket');
+    const socket = tcp ? tcp.address() : join(dir, 'socket');
     const env = { POLLUX_CONFIG: '/dev/null', POLLUX_STORE: join(dir, 'data'), POLLUX_PROCESSES: String(procs) };
     const self = {
         dir, socket,
         async again() {
-            self.process = run(t, program, ['--socket', socket], { env, file: join(dir, 'program.log') });
+            const file = join(dir, 'program.log');
+            self.process = tcp ? run(t, program, [], { env, file, input: tcp._handle.fd }) : run(t, program, ['--socket', socket], { env, file });
+            tcp?.close();
             await until(() => new Promise((done) => {
                 const attempt = net.connect(socket, () => { attempt.destroy(); done(true); }).on('error', () => done(false));
             }), LIMIT_MS, 'the socket of the program').catch((error) => { throw new Error(`${error.message}\n${self.log()}`); });
@@ -253,16 +262,6 @@ describe('a connection that is kept', () => {
         assert.doesNotMatch(log(), / error /);
     });
 
-    it('with half a request does not keep others waiting for good', async (t) => {
-        const { socket } = await startProgram(t);
-        const half = connect(t, socket), other = connect(t, socket);
-        assert.match(await half.ask({ query: `${SESSION}&${mark()}` }), /"sid"/);
-        half.send(fastcgi({ query: `${SESSION}&${mark()}` }).subarray(0, 30));
-        assert.match(await other.ask({ query: `${SESSION}&${mark()}` }), /"sid"/);
-        await half.end();
-        assert.match(await other.ask({ query: `${SESSION}&${mark()}` }), /"sid"/);
-    });
-
     it('without a request is closed when the program is told to end', async (t) => {
         const { socket, process: child } = await startProgram(t);
         const line = connect(t, socket);
@@ -271,6 +270,26 @@ describe('a connection that is kept', () => {
         await line.end();
         assert.equal(await child.ended, 0);
     });
+});
+
+describe('half a request', { concurrency: true }, () => {
+    async function half(t, options, { first = false, cut, post = false }) {
+        const { socket } = await startProgram(t, options);
+        const slow = connect(t, socket), other = connect(t, socket);
+        if (first) assert.match(await slow.ask({ query: `${SESSION}&${mark()}` }), /"sid"/);
+        const request = fastcgi({ query: `${SESSION}&${mark()}`, ...(post && { method: 'POST', body: '42["half"]' }) });
+        slow.send(request.subarray(0, cut < 0 ? request.length + cut : cut));
+        assert.match(await other.ask({ query: `${SESSION}&${mark()}` }), /"sid"/);
+        if (post) assert.match(await slow.answer(), /Status: 503 [^]*did not arrive whole/);
+        else await slow.end();
+        assert.match(await other.ask({ query: `${SESSION}&${mark()}` }), /"sid"/);
+    }
+
+    for (const [how, options] of [['a Unix socket', () => ({})], ['TCP', async () => ({ tcp: await listening() })]]) {
+        it(`on a new connection through ${how} does not keep others waiting for good`, async (t) => half(t, await options(), { cut: 30 }));
+        it(`on a kept connection through ${how} does not, either`, async (t) => half(t, await options(), { first: true, cut: 30 }));
+        it(`whose body stays away is answered through ${how}`, async (t) => half(t, await options(), { cut: -12, post: true }));
+    }
 });
 
 describe('nginx that keeps connections', () => {
