@@ -512,7 +512,7 @@ static int explain(struct buf *why, const char *operation)
 static int set_up(struct fcgi *f, struct buf *why)
 {
     int flags = fcntl(f->listen, F_GETFL);
-    struct sockaddr address;
+    struct sockaddr address = { 0 };
     socklen_t len = sizeof address;
 
     /* Before FCGX_Init(), which puts handlers of its own where there are none. */

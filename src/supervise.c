@@ -283,6 +283,7 @@ int supervise(struct program *program, int count, int (*work)(void *arg), int (*
         return 1;
     }
     host_clock();                       /* one clock for all workers */
+    reap(&c);                           /* of the program before, who ended unheard */
     prctl(PR_SET_NAME, "pollux-super");
     if (watch_web_server(&c))
         while (!wait_for(&c, start_missing(&c)))

@@ -12,14 +12,14 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { once as emitted } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { talk, verdict } from './conversation.mjs';
-import { LIMIT_MS, ask, engine, official, peer, shim, sleep, until, withPollux, within } from './harness.mjs';
+import { LIMIT_MS, ask, engine, nameOf, official, peer, program, sanitizerOptions, shim, sleep, until, withPollux, within } from './harness.mjs';
 
 const seed = Number(process.env.POLLUX_TEST_SEED ?? Date.now() % 1000000);
 
@@ -325,6 +325,22 @@ describe('faults', () => {
             });
         } finally {
             rmSync(dirname(file), { recursive: true });
+        }
+    });
+
+    it('who_ended_before_the_program_began_anew_is_let_go', async () => {
+        const dir = mkdtempSync(join(tmpdir(), 'pollux-zombie-'));
+        const script = 'import os, sys, time\npid = os.fork()\nif pid == 0: os._exit(0)\n'
+            + 'os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)\nos.execv(sys.argv[1], sys.argv[1:])';
+        const child = spawn('python3', ['-c', script, program, '--socket', join(dir, 'socket')],
+            { env: { PATH: process.env.PATH, ...sanitizerOptions(), POLLUX_CONFIG: '/dev/null', POLLUX_STORE: dir }, stdio: 'ignore' });
+        try {
+            const names = () => readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'latin1').trim().split(' ').map(nameOf).sort();
+            await until(() => names().join(' ') === 'pollux-keeper pollux.fcgi', LIMIT_MS, 'a worker and a keeper, and nothing else');
+        } finally {
+            child.kill();
+            await emitted(child, 'exit');
+            rmSync(dir, { recursive: true });
         }
     });
 

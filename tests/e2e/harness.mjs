@@ -136,7 +136,7 @@ ${mapped} {
     return `${Object.entries(server).map(([k, v]) => `${k} = ${v}`).join('\n')}\n${handler}\n`;
 }
 
-function sanitizerOptions() {
+export function sanitizerOptions() {
     const names = ['ASAN_OPTIONS', 'UBSAN_OPTIONS', 'LSAN_OPTIONS'];
     return Object.fromEntries(names.filter((n) => process.env[n]).map((n) => [n, process.env[n]]));
 }
@@ -168,6 +168,11 @@ export function nameOf(pid) {
         return '';
     }
 }
+
+const isKeeper = (pid) => nameOf(pid) === 'pollux-keeper';
+
+/** Until it has been given its work, and its name, a new process has the name of the one above it. */
+export const isWorker = (pid) => !['pollux-keeper', 'pollux-super'].includes(nameOf(pid));
 
 const TROUBLE = /^\S+ error |AddressSanitizer|runtime error:|LeakSanitizer|UndefinedBehaviorSanitizer|MemorySanitizer|Assertion .* failed/m;
 
@@ -239,20 +244,23 @@ export async function startPollux({ procs = 1, maxProcs = 1, cgi = false, env = 
                 server.kill('SIGKILL');
                 throw new Error(`${error.message}\n${log.slice(0, 2000)}`);
             });
+            // One may be serving while others still begin.
+            const count = maxProcs * all.POLLUX_PROCESSES;
+            if (!cgi) await until(() => server.workers().length === count && server.keepers().length === maxProcs, LIMIT_MS, `${count} workers`);
         },
 
         /** The process of lighttpd. */
         web: () => child.pid,
 
         /** The process that watches over the workers; several with maxProcs. */
-        supervisors: () => pids().filter((pid) => !server.workers().includes(pid) && nameOf(pid) !== 'pollux-keeper'),
-        keepers: () => pids().filter((pid) => nameOf(pid) === 'pollux-keeper'),
+        supervisors: () => pids().filter((pid) => !isKeeper(pid) && !server.workers().includes(pid)),
+        keepers: () => pids().filter(isKeeper),
 
         /** The processes that answer requests: all but those that watch over the others, or the write-ahead log. */
         workers() {
             const all = pids();
             const parents = new Set(all.map(parentOf));
-            return all.filter((pid) => !parents.has(pid) && nameOf(pid) !== 'pollux-keeper');
+            return all.filter((pid) => !parents.has(pid) && isWorker(pid));
         },
 
         /** End everything without a word. */

@@ -8,7 +8,7 @@ import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { talk, verdict } from './conversation.mjs';
-import { LIMIT_MS, ask, channelName, engine, freePort, nameOf, official, peer, program, shim, until, within } from './harness.mjs';
+import { LIMIT_MS, ask, channelName, engine, freePort, isWorker, official, peer, program, shim, until, within } from './harness.mjs';
 
 const nginxBinary = ['/usr/sbin/nginx', '/usr/local/sbin/nginx', '/usr/bin/nginx'].find(existsSync) ?? 'nginx';
 
@@ -85,7 +85,7 @@ async function startProgram(t, { procs = 1, tcp = null } = {}) {
             }), LIMIT_MS, 'the socket of the program').catch((error) => { throw new Error(`${error.message}\n${self.log()}`); });
             await until(() => self.workers().length === procs, LIMIT_MS, 'its workers');
         },
-        workers: () => childrenOf(self.process.pid).filter((pid) => nameOf(pid) !== 'pollux-keeper'),
+        workers: () => childrenOf(self.process.pid).filter(isWorker),
         log: () => readFileSync(join(dir, 'program.log'), 'utf8'),
     };
     await self.again();

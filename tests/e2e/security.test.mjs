@@ -388,7 +388,6 @@ describe('files', () => {
             client.end();
             const counters = server.workers().map((pid) => `stats.${pid}`);
             assert.equal(counters.length, 2);
-            // one worker may be serving while the other still begins
             await until(() => counters.every((name) => existsSync(join(server.dataDir, name))), LIMIT_MS, counters.join(' and '));
             const names = readdirSync(server.dataDir).sort();
             assert.deepEqual(names, ['bell', 'pollux.db', 'pollux.db-shm', 'pollux.db-wal', ...counters.sort()]);
