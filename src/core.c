@@ -14,8 +14,9 @@
 #define SWEEP_MOST 100                  /* sessions ended in one turn */
 #define DUE_MOST 200                    /* held polls looked at in one turn */
 #define SWEEP_LEAST_MS 20
-/* Held polls fall due together: what is said to many at a time comes back at a time, and many
- * heartbeats share a transaction. No client minds a heartbeat that is so much late. */
+/* Held polls fall due together: what is said to many at a time comes back at a time, many
+ * heartbeats share a transaction, and no message waits for one. No client minds a heartbeat that is
+ * so much late. */
 #define DUE_STEP_MS 50
 #define TIDY_MS 1000
 #define TIDY_STEP_MS 50                 /* while there is more to remove */
@@ -475,12 +476,20 @@ bool core_busy(struct core *c)
     return store_written(c->store) - c->written >= TURN_ROWS;
 }
 
-int64_t core_deadline(const struct core *c)
+/* When held polls are to be looked at. */
+static int64_t due_ms(const struct core *c)
 {
     int64_t deadline = park_deadline(c->park);
 
     if (deadline < INT64_MAX - DUE_STEP_MS)
         deadline += DUE_STEP_MS - 1 - (deadline + DUE_STEP_MS - 1) % DUE_STEP_MS;
+    return deadline;
+}
+
+int64_t core_deadline(const struct core *c)
+{
+    int64_t deadline = due_ms(c);
+
     if (c->signaling.due_ms < deadline)
         deadline = c->signaling.due_ms;
     if (c->sweep_ms < deadline)
@@ -581,7 +590,8 @@ void core_time(struct core *c, int64_t now)
         sweep_sessions(c, now);
     if (now >= c->signaling.due_ms)
         signaling_time(&c->signaling);
-    touch_due(c, now);
+    if (now >= due_ms(c))
+        touch_due(c, now);
 }
 
 void core_wake(struct core *c, int64_t now)

@@ -108,6 +108,29 @@ static void ping_comes_after_the_interval_and_pong_puts_it_off(void **state)
     rig_close(&r);
 }
 
+/* Turns that carry messages do not stop for heartbeats: these wait for their step, all of it. */
+static void pings_come_in_steps(void **state)
+{
+    struct rig r;
+    struct client a, b;
+
+    (void)state;
+    rig_open(&r, NULL);
+    r.now += 20;                        /* a step is a round time */
+    client_join(&a, &r, "one");
+    client_join(&b, &r, "another");
+    client_hear(&b);
+    int64_t due = rig_sql(&r, "SELECT max(ping_ms) FROM polling"), step = (due + 49) / 50 * 50;
+    assert_int_equal(due < step, 1);
+    r.now = step - 1;
+    client_post(&a, "42[\"x\"]");
+    assert_null(rig_answer(&r, b.poll));
+    r.now = step;
+    client_post(&a, "42[\"x\"]");
+    assert_string_equal(rig_answer(&r, b.poll), "200 2");
+    rig_close(&r);
+}
+
 static void without_a_pong_the_session_ends_and_the_socket_is_away(void **state)
 {
     struct rig r;
@@ -564,6 +587,7 @@ int main(void)
         cmocka_unit_test(errors_have_their_codes),
         cmocka_unit_test(a_request_cut_short_does_nothing),
         cmocka_unit_test(ping_comes_after_the_interval_and_pong_puts_it_off),
+        cmocka_unit_test(pings_come_in_steps),
         cmocka_unit_test(without_a_pong_the_session_ends_and_the_socket_is_away),
         cmocka_unit_test(session_that_joins_nothing_is_closed),
         cmocka_unit_test(post_that_comes_again_is_applied_once),
