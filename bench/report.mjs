@@ -74,6 +74,7 @@ function hopFigures(prefix) {
         count: of(prefix, (r) => r.count),
         web: of(prefix, (r) => r.watch[0].cpu_us_per_hop),
         own: of(prefix, programCpu),
+        toWeb: of(prefix, (r) => programCpu(r) / r.watch[0].cpu_us_per_hop),
         load: of(prefix, (r) => r.generator.cpu_us_per_hop),
     };
 }
@@ -172,13 +173,14 @@ if (wanted('idle')) {
 }
 if (wanted('growth')) {
     const g = growth;
-    const more = (a, b) => 100 * (median(a) / median(b) - 1);
+    // A message is the same work for the web server in all of these, so its CPU tells how fast the machine was meanwhile.
+    const more = (a, b) => 100 * (median(a.toWeb) / median(b.toWeb) - 1);
     for (const [mode, name] of [['paced', '2,000 messages/s'], ['relay', '50 pairs']]) {
-        const [empty, full, trim] = ['empty', 'full', 'trim'].map((log) => g[`log-${log}-${mode}`].own);
+        const [empty, full, trim] = ['empty', 'full', 'trim'].map((log) => g[`log-${log}-${mode}`]);
         goal(`${name}: Pollux's CPU for a message with 10 million rows and retention at work, above an empty log's`, '10 % or less', more(trim, empty), ' %', (v) => v <= 10);
         goal(`${name}: the same with nothing to remove`, 'no goal', more(full, empty), ' %', () => null);
     }
-    goal("Pollux's CPU for a message beside 8,000 waiting sessions, above that beside 2", '10 % or less', more(g['crowded-8000'].own, g['crowded-2'].own), ' %', (v) => v <= 10);
+    goal("Pollux's CPU for a message beside 8,000 waiting sessions, above that beside 2", '10 % or less', more(g['crowded-8000'], g['crowded-2']), ' %', (v) => v <= 10);
     const one = g['processes-1'];
     const limit = Number(cores) * 1e6 / (wholeCpu(one) + median(one.load)) / median(one.hops);
     goal('messages/s of four processes, as a multiple of one', '1.5 x or more on 4 cores', median(g['processes-4'].hops) / median(one.hops), ' x', (v) => v >= 1.5 || (Number(cores) < 4 ? null : false), 2);
@@ -242,11 +244,12 @@ Bytes are growth of proportional set size for each session. CPU is the program's
 
 const growthTable = !wanted('growth') ? '' : `## Growth
 
-${table(['measured', 'messages/s', 'p50 ms', 'p99 ms', 'p99.9 ms', 'longest ms', 'web server us', 'program us', 'counted', 'runs'],
+${table(['measured', 'messages/s', 'p50 ms', 'p99 ms', 'p99.9 ms', 'longest ms', 'web server us', 'program us', 'of the web server\'s', 'counted', 'runs'],
         Object.entries(growth).map(([name, r]) => [growthNames[name], cell(r.hops), cell(r.p50, 2), cell(r.p99, 2), cell(r.p999, 2), cell(r.longest, 2),
-            cell(r.web, 1), cell(r.own, 1), cell(r.count), r.hops?.count ?? 0]))}
+            cell(r.web, 1), cell(r.own, 1), cell(r.toWeb, 2), cell(r.count), r.hops?.count ?? 0]))}
 
-Counted: messages that retention removed meanwhile; checkpoints.
+"Of the web server's": the program's CPU as a multiple of the web server's in the same measurement. Counted: messages that
+retention removed meanwhile; checkpoints.
 
 `;
 
