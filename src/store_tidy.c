@@ -9,7 +9,7 @@
 
 #include "log.h"
 
-#define TIDY_ROWS 200                   /* a few milliseconds' work */
+#define TIDY_ROWS 200                   /* about a millisecond's work */
 #define TIDY_ROWS_MOST 10000
 #define WAL_MOST 64000000               /* bytes; twice what the keeper lets it have */
 #define WAL_PATIENCE_MS 50

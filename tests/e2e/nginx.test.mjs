@@ -1,4 +1,4 @@
-// Behind nginx, which keeps connections to the program (fastcgi_keep_conn); and such connections spoken to directly.
+// Behind nginx, which keeps connections to the program (fastcgi_keep_conn); and connections spoken to directly.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
