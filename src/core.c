@@ -499,22 +499,22 @@ int64_t core_deadline(const struct core *c)
     return deadline < c->retry_ms ? c->retry_ms : deadline;
 }
 
-void core_gone(struct core *c, int64_t id, int64_t now)
+void core_gone(struct core *c, int64_t id, int fd, int64_t now)
 {
     struct held h;
+    size_t at = c->out.len;
 
     (void)now;
-    while (park_take(c->park, id, &h)) {
-        if (h.shared)
-            store_touch(c->store, id, OTHERS);
-        size_t at = c->out.len;
-        if (!add_answer(c, &h, true, at, 0)) {  /* nothing: it ends the connection */
-            park_add(c->park, &h);
-            return;
-        }
+    if (!park_take_fd(c->park, id, fd, &h))
+        return;
+    if (h.shared)
+        store_touch(c->store, id, OTHERS);
+    if (!add_answer(c, &h, true, at, 0)) {      /* nothing: it ends the connection */
+        park_add(c->park, &h);
+        return;
     }
     struct session *session = store_session_by_id(c->store, id);
-    if (session == NULL || session->holder != c->self)
+    if (session == NULL || session->holder != c->self || park_has(c->park, id))
         return;
     session->holder = 0;
     session->answer = ANSWER_NOOP;      /* should that poll come again */
@@ -583,12 +583,12 @@ static void touch_due(struct core *c, int64_t now)
     }
 }
 
-void core_time(struct core *c, int64_t now)
+void core_time(struct core *c, int64_t now, bool behind)
 {
     c->signaling.now = now;
-    if (now >= c->sweep_ms)
+    if (now >= c->sweep_ms && !behind)
         sweep_sessions(c, now);
-    if (now >= c->signaling.due_ms)
+    if (now >= c->signaling.due_ms && !behind)
         signaling_time(&c->signaling);
     if (now >= due_ms(c))
         touch_due(c, now);

@@ -34,14 +34,15 @@ void core_take(struct core *c, struct host *h, const struct request *rq, int64_t
 /* Has the turn enough to do, so that further requests are left to the next? */
 bool core_busy(struct core *c);
 
-/* The client of a held poll has gone. */
-void core_gone(struct core *c, int64_t session, int64_t now);
+/* SESSION's poll on the descriptor FD has lost its connection: that poll, and no other. */
+void core_gone(struct core *c, int64_t session, int fd, int64_t now);
 
 /* Other processes have stored something: touch the sessions concerned. */
 void core_news(struct core *c);
 
-/* Whatever is due: heartbeats, sessions and windows that are over, roll calls. */
-void core_time(struct core *c, int64_t now);
+/* Whatever is due: heartbeats, sessions and windows that are over, roll calls. BEHIND: requests
+ * may be waiting unread, so no client is judged by what did not come. */
+void core_time(struct core *c, int64_t now, bool behind);
 
 /* Answer the held polls that have something to hear. */
 void core_wake(struct core *c, int64_t now);

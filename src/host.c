@@ -190,9 +190,14 @@ void host_park(struct host *h, struct conn c, int64_t key)
     h->engine->park(h, c, key);
 }
 
-bool host_gone(struct host *h, int64_t *key)
+bool host_gone(struct host *h, int64_t *key, int *fd)
 {
-    return h->engine->gone(h, key);
+    return h->engine->gone(h, key, fd);
+}
+
+bool host_behind(const struct host *h)
+{
+    return h->engine->behind(h);
 }
 
 void host_answer(struct host *h, struct conn c, bool parked, struct span text)

@@ -67,12 +67,17 @@ int64_t host_wait(struct host *h, int64_t deadline_ms, struct host_events *event
 bool host_next(struct host *h, struct request *rq);
 
 /* A waiting request will be answered later: tell through host_gone() if its client goes. KEY
- * names it. */
+ * is whose it is. */
 void host_park(struct host *h, struct conn c, int64_t key);
 
-/* The keys of parked requests whose client has gone, each once. Such a request is still to be
- * answered or dropped. A hint: some web servers never tell. */
-bool host_gone(struct host *h, int64_t *key);
+/* The parked requests whose connection has ended, each once: the key, and the descriptor, which
+ * tells it from others of that key. Such a request is still to be answered or dropped. A hint:
+ * some web servers never tell. */
+bool host_gone(struct host *h, int64_t *key, int *fd);
+
+/* May requests be waiting that were not read yet, though host_next() has no further one for this
+ * turn? */
+bool host_behind(const struct host *h);
 
 /* Answer C with TEXT (headers and body as CGI has them; borrowed) and end it. PARKED: it went
  * through host_park(). Never waits for the web server to read. */

@@ -14,6 +14,7 @@ struct cgi {
     int signals, bell;
     bool taken, answered;
     bool parked, gone_told;
+    bool gone;                  /* to be told */
     int64_t key;
 };
 
@@ -61,7 +62,7 @@ static void cgi_wait(struct host *h, int timeout_ms, struct host_events *events)
     events->stop = fds[0].revents != 0;
     events->bell = fds[1].revents != 0;
     if (fds[2].revents & (POLLERR | POLLHUP)) {
-        c->gone_told = true;
+        c->gone = c->gone_told = true;
         events->stop = true;
     }
 }
@@ -98,12 +99,21 @@ static void cgi_park(struct host *h, struct conn conn, int64_t key)
     c->key = key;
 }
 
-static bool cgi_gone(struct host *h, int64_t *key)
+static bool cgi_gone(struct host *h, int64_t *key, int *fd)
 {
     struct cgi *c = (struct cgi *)h;
+    bool gone = c->gone;
 
     *key = c->key;
-    return false;                       /* its going ends the process: see cgi_wait() */
+    *fd = STDOUT_FILENO;
+    c->gone = false;
+    return gone;
+}
+
+static bool cgi_behind(const struct host *h)
+{
+    (void)h;
+    return false;
 }
 
 static void cgi_stop(struct host *h)
@@ -139,6 +149,7 @@ static const struct host_engine engine = {
     .next = cgi_next,
     .park = cgi_park,
     .gone = cgi_gone,
+    .behind = cgi_behind,
     .answer = cgi_answer,
     .stop = cgi_stop,
     .idle = cgi_idle,

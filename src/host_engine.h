@@ -16,7 +16,8 @@ struct host_engine {
     void (*wait)(struct host *h, int timeout_ms, struct host_events *events);
     bool (*next)(struct host *h, struct request *rq);
     void (*park)(struct host *h, struct conn c, int64_t key);
-    bool (*gone)(struct host *h, int64_t *key);
+    bool (*gone)(struct host *h, int64_t *key, int *fd);
+    bool (*behind)(const struct host *h);
     void (*answer)(struct host *h, struct conn c, bool parked, struct span text);
     void (*stop)(struct host *h);
     bool (*idle)(const struct host *h);

@@ -30,9 +30,9 @@
 #define EVENTS 64
 #define RECORD_MAX 65528        /* content bytes of a record: 16 bits, a multiple of 8 */
 
-/* What an epoll event is about: these, or a parked request's key above them, or a connection
- * without a request. */
-enum { TAG_LISTEN, TAG_BELL, TAG_SIGNAL, TAG_OUTPUT, TAG_KEYS };
+/* What an epoll event is about: these, or a connection, by its descriptor. */
+enum { TAG_LISTEN, TAG_BELL, TAG_SIGNAL, TAG_OUTPUT };
+#define TAG_PARKED (UINT64_C(1) << 62)  /* of a parked request, and of nothing else */
 #define TAG_KEPT (UINT64_C(1) << 63)
 
 /* An answer that the socket would not take whole. */
@@ -53,11 +53,14 @@ struct fcgi {
     unsigned taken;             /* requests since the last wait */
     bool stopped;
     struct output *outputs;
-    int64_t gone[EVENTS];
+    struct { int64_t key; int fd; } gone[EVENTS];
     size_t gone_count;
+    bool behind;                /* more events are there than were taken */
     int asking[EVENTS];         /* kept connections with a request */
     size_t asking_count;
-    int64_t *kept;              /* by descriptor: what goes on there, if it is a kept connection */
+    /* by descriptor: the key of the request that is parked there; of a kept connection what else
+     * goes on there */
+    int64_t *kept;
     size_t kept_cap;
 };
 
@@ -122,12 +125,18 @@ static void end_request(struct fcgi *f, struct conn c, bool watched)
     bool idle = c.keep && !gone && !f->stopped && make_room(f, c.fd)
                 && ((c.kept && !watched) || keep(f, c.fd, watched));
 
-    if (c.kept)
+    if ((size_t)c.fd < f->kept_cap)
         f->kept[c.fd] = KEPT_BUSY;
     if (idle)
         f->kept[c.fd] = KEPT_IDLE;
     else
         close(c.fd);
+}
+
+static void tell_gone(struct fcgi *f, int fd, int64_t key)
+{
+    f->gone[f->gone_count].key = key;
+    f->gone[f->gone_count++].fd = fd;
 }
 
 static void close_idle(struct fcgi *f)
@@ -155,7 +164,7 @@ static void hear_kept(struct fcgi *f, int fd, uint32_t events)
         epoll_ctl(f->epoll, EPOLL_CTL_DEL, fd, NULL);
         f->kept[fd] = KEPT_GONE;
         if (key > 0)
-            f->gone[f->gone_count++] = key;
+            tell_gone(f, fd, key);
     }
 }
 
@@ -381,6 +390,12 @@ static void continue_outputs(struct fcgi *f)
 
 /* ---- waiting */
 
+/* Watched once, so this is the only time. */
+static void hear_parked(struct fcgi *f, int fd)
+{
+    tell_gone(f, fd, f->kept[fd]);
+}
+
 static void fcgi_wait(struct host *h, int timeout_ms, struct host_events *events)
 {
     struct fcgi *f = (struct fcgi *)h;
@@ -389,6 +404,7 @@ static void fcgi_wait(struct host *h, int timeout_ms, struct host_events *events
 
     f->taken = 0;
     f->gone_count = f->asking_count = 0;
+    f->behind = count == EVENTS;
     for (int i = 0; i < count; i++)
         switch (ready[i].data.u64) {
         case TAG_LISTEN:
@@ -409,7 +425,7 @@ static void fcgi_wait(struct host *h, int timeout_ms, struct host_events *events
             if (ready[i].data.u64 & TAG_KEPT)
                 hear_kept(f, (int)(ready[i].data.u64 & INT_MAX), ready[i].events);
             else
-                f->gone[f->gone_count++] = (int64_t)(ready[i].data.u64 - TAG_KEYS);
+                hear_parked(f, (int)(ready[i].data.u64 & INT_MAX));
         }
 }
 
@@ -426,20 +442,30 @@ static void fcgi_park(struct host *h, struct conn c, int64_t key)
 
     /* Without it the poll is held just the same; it has a deadline. Told once: it is about to be
      * answered or dropped. */
-    if (c.kept)
-        f->kept[c.fd] = key;
-    else
-        epoll_put(f, EPOLL_CTL_ADD, c.fd, EPOLLRDHUP | EPOLLONESHOT, (uint64_t)key + TAG_KEYS);
+    if (!make_room(f, c.fd))
+        return;
+    f->kept[c.fd] = key;
+    if (!c.kept)
+        epoll_put(f, EPOLL_CTL_ADD, c.fd, EPOLLRDHUP | EPOLLONESHOT, TAG_PARKED | (unsigned)c.fd);
 }
 
-static bool fcgi_gone(struct host *h, int64_t *key)
+static bool fcgi_gone(struct host *h, int64_t *key, int *fd)
 {
     struct fcgi *f = (struct fcgi *)h;
 
     if (f->gone_count == 0)
         return false;
-    *key = f->gone[--f->gone_count];
+    f->gone_count--;
+    *key = f->gone[f->gone_count].key;
+    *fd = f->gone[f->gone_count].fd;
     return true;
+}
+
+static bool fcgi_behind(const struct host *h)
+{
+    const struct fcgi *f = (const struct fcgi *)h;
+
+    return !f->stopped && (f->behind || f->taken == BATCH);
 }
 
 static void fcgi_stop(struct host *h)
@@ -497,6 +523,7 @@ static const struct host_engine engine = {
     .next = fcgi_next,
     .park = fcgi_park,
     .gone = fcgi_gone,
+    .behind = fcgi_behind,
     .answer = fcgi_answer,
     .stop = fcgi_stop,
     .idle = fcgi_idle,

@@ -29,14 +29,16 @@ static size_t turn(struct host *h, struct core *c, struct bell *b, int64_t now, 
     struct request rq;
     size_t count = 0;
     int64_t gone;
+    int fd;
 
-    while (host_gone(h, &gone))
-        core_gone(c, gone, now);
+    while (host_gone(h, &gone, &fd))
+        core_gone(c, gone, fd, now);
     for (; !core_busy(c) && host_next(h, &rq); count++)
         core_take(c, h, &rq, now);      /* parse, session, rules, store; polls are held */
     if (rang)
         core_news(c);                   /* what other processes stored */
-    core_time(c, now);                  /* heartbeats, sessions and windows that are over */
+    /* heartbeats, sessions and windows that are over */
+    core_time(c, now, core_busy(c) || host_behind(h));
     core_wake(c, now);                  /* whoever has something to hear gets its poll filled */
     end_turn(h, c, b);                  /* one transaction a turn */
     stats_batch(&counters->batch, count);

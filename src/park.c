@@ -151,12 +151,10 @@ bool park_add(struct park *p, const struct held *h)
     return true;
 }
 
-bool park_take(struct park *p, int64_t session, struct held *out)
+static void take_out(struct park *p, size_t place, struct held *out)
 {
-    size_t place = find(p, session), last = p->count - 1;
+    size_t last = p->count - 1;
 
-    if (place == p->count)
-        return false;
     *out = p->heap[place];
     if (place != last)
         swap(p, place, last);
@@ -166,7 +164,30 @@ bool park_take(struct park *p, int64_t session, struct held *out)
         rise(p, place);
         sink(p, place);
     }
+}
+
+bool park_take(struct park *p, int64_t session, struct held *out)
+{
+    size_t place = find(p, session);
+
+    if (place == p->count)
+        return false;
+    take_out(p, place, out);
     return true;
+}
+
+bool park_take_fd(struct park *p, int64_t session, int fd, struct held *out)
+{
+    if (p->count == 0)
+        return false;
+    for (size_t slot = home(p, session); p->slots[slot] != 0; slot = after(p, slot)) {
+        size_t place = p->slots[slot] - 1;
+        if (p->heap[place].session == session && p->heap[place].conn.fd == fd) {
+            take_out(p, place, out);
+            return true;
+        }
+    }
+    return false;
 }
 
 bool park_peek(const struct park *p, int64_t session, struct held *out)

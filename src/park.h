@@ -29,8 +29,10 @@ void park_free(struct park *p);
 /* Hold H (copied). False without memory: nothing changed. */
 bool park_add(struct park *p, const struct held *h);
 
-/* Take out one of SESSION's polls, or look at it; false: none is held. */
+/* Take out one of SESSION's polls, or the one on the descriptor FD, or look at one; false: none is
+ * held. */
 bool park_take(struct park *p, int64_t session, struct held *out);
+bool park_take_fd(struct park *p, int64_t session, int fd, struct held *out);
 bool park_peek(const struct park *p, int64_t session, struct held *out);
 bool park_has(const struct park *p, int64_t session);
 

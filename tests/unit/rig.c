@@ -212,7 +212,7 @@ void rig_turn(struct rig *r, bool rang)
         core_take(r->core, r->host, &rq, r->now);
     if (rang)
         core_news(r->core);
-    core_time(r->core, r->now);
+    core_time(r->core, r->now, r->behind);
     core_wake(r->core, r->now);
     if (r->dies == RIG_DIES_BEFORE) {
         rig_restart(r);

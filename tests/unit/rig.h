@@ -42,6 +42,7 @@ struct rig {
     bool cut;                           /* requests come as those that did not arrive whole */
     const char *address;                /* of the clients whose requests follow */
     bool forwarded;                     /* by a proxy, as it says itself */
+    bool behind;                        /* requests wait that were not read */
     bool rings;                         /* other processes are to be woken: the test clears it */
 };
 

@@ -37,10 +37,15 @@ static bool brief_next(struct host *h, struct request *rq)
     return false;
 }
 
-static bool brief_gone(struct host *h, int64_t *key)
+static bool brief_gone(struct host *h, int64_t *key, int *fd)
+{
+    (void)h, (void)key, (void)fd;
+    return false;
+}
+
+static bool brief_behind(const struct host *h)
 {
     (void)h;
-    (void)key;
     return false;
 }
 
@@ -55,6 +60,7 @@ static const struct host_engine engine = { .watch = brief_watch,
                                            .wait = brief_wait,
                                            .next = brief_next,
                                            .gone = brief_gone,
+                                           .behind = brief_behind,
                                            .finished = brief_finished };
 
 /* Run the loop for so many waits. The bell is to be released. */

@@ -80,6 +80,25 @@ static void twins_are_both_held(void **state)
     park_free(p);
 }
 
+static void a_twin_is_taken_by_its_descriptor(void **state)
+{
+    struct park *p = park_new();
+    struct held h = { .session = 5, .due_ms = 10, .conn = { 1, 0 } };
+
+    (void)state;
+    assert_false(park_take_fd(p, 5, 1, &h));
+    park_add(p, &h);
+    h.conn.fd = 2;
+    park_add(p, &h);
+    assert_false(park_take_fd(p, 5, 3, &h));
+    assert_false(park_take_fd(p, 6, 2, &h));
+    assert_true(park_take_fd(p, 5, 2, &h));
+    assert_int_equal(h.conn.fd, 2);
+    assert_true(park_take(p, 5, &h));
+    assert_int_equal(h.conn.fd, 1);
+    park_free(p);
+}
+
 static void very_many_of_one_session_are_put_off(void **state)
 {
     struct park *p = park_new();
@@ -104,6 +123,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(agrees_with_a_plain_list),
         cmocka_unit_test(twins_are_both_held),
+        cmocka_unit_test(a_twin_is_taken_by_its_descriptor),
         cmocka_unit_test(very_many_of_one_session_are_put_off),
     };
 

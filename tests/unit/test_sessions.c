@@ -410,6 +410,63 @@ static void same_t_waits_beside_the_first(void **state)
     rig_close(&r);
 }
 
+/* The session's number, for what the host tells of it. */
+static int64_t number_of(struct client *c)
+{
+    char sql[96];
+
+    snprintf(sql, sizeof sql, "SELECT id FROM session WHERE sid = '%s'", c->sid);
+    return rig_sql(c->rig, sql);
+}
+
+/* What asked twice lives twice: the first connection's end says nothing of the second. */
+static void a_connection_that_ends_takes_its_own_poll_alone(void **state)
+{
+    struct rig r;
+    struct client a, b;
+
+    (void)state;
+    rig_open(&r, quiet);
+    client_join(&a, &r, "room");
+    client_join(&b, &r, "room");
+    client_hear(&a);
+    client_hear(&b);
+    r.now++;
+    client_post(&a, "42[\"chat\",1]");
+    client_hear(&b);
+    char t[16];
+    snprintf(t, sizeof t, "t%d", b.t - 1);
+    int twin = raw(&b, "GET", t, "");
+    core_gone(r.core, number_of(&b), b.poll, r.now);
+    rig_turn(&r, false);
+    assert_string_equal(rig_answer(&r, b.poll), "200 ");        /* nobody is there to read it */
+    assert_null(rig_answer(&r, twin));
+    client_post(&a, "42[\"chat\",2]");
+    assert_starts(rig_answer(&r, twin), "200 42[\"chat\",2]");
+    rig_close(&r);
+}
+
+/* After a stall the pong may lie in what has not been read yet. */
+static void nobody_is_judged_while_requests_wait(void **state)
+{
+    struct rig r;
+    struct client a;
+
+    (void)state;
+    rig_open(&r, quiet);
+    client_connect(&a, &r, "");
+    rig_wait(&r, 25000);
+    a.poll = raw(&a, "GET", "after-ping", "");
+    r.behind = true;
+    rig_wait(&r, 30000);
+    assert_null(rig_answer(&r, a.poll));
+    r.behind = false;
+    assert_string_equal(client_post(&a, "3"), "200 ok");
+    rig_wait(&r, 1000);
+    assert_null(rig_answer(&r, a.poll));
+    rig_close(&r);
+}
+
 static void second_poll_closes_session(void **state)
 {
     struct rig r;
@@ -599,6 +656,8 @@ int main(void)
         cmocka_unit_test(ping_and_noop_come_again_too),
         cmocka_unit_test(what_a_dead_process_left_is_asked_again),
         cmocka_unit_test(same_t_waits_beside_the_first),
+        cmocka_unit_test(a_connection_that_ends_takes_its_own_poll_alone),
+        cmocka_unit_test(nobody_is_judged_while_requests_wait),
         cmocka_unit_test(second_poll_closes_session),
         cmocka_unit_test(poll_held_by_a_process_that_died_is_forgotten),
         cmocka_unit_test(client_close_makes_the_sid_unknown),
