@@ -16,19 +16,21 @@ PRAGMA data_version;
 
 -- name: session_find
 SELECT s.id, s.sid, s.address, s.origin, s.shim, s.opened_ms, s.due_ms, p.ping_ms, p.pinged, p.last_post, p.last_poll,
-       p.poll, p.polled_ms, p.holder, p.answer, p.rate_ms, p.rate, p.nudge, p.closing, p.partial
+       p.poll, p.polled_ms, p.holder, p.answer, p.rate_ms, p.rate, p.nudge, p.closing, p.partial,
+       p.ended_ms, p.ports, p.watched, p.probe
   FROM session s JOIN polling p ON p.session = s.id WHERE s.sid = ?1;
 -- name: session_get
 SELECT s.id, s.sid, s.address, s.origin, s.shim, s.opened_ms, s.due_ms, p.ping_ms, p.pinged, p.last_post, p.last_poll,
-       p.poll, p.polled_ms, p.holder, p.answer, p.rate_ms, p.rate, p.nudge, p.closing, p.partial
+       p.poll, p.polled_ms, p.holder, p.answer, p.rate_ms, p.rate, p.nudge, p.closing, p.partial,
+       p.ended_ms, p.ports, p.watched, p.probe
   FROM session s JOIN polling p ON p.session = s.id WHERE s.id = ?1;
 -- name: session_insert
 INSERT INTO session (sid, address, origin, shim, opened_ms, due_ms) VALUES (?1, ?2, ?3, ?4, ?5, ?6);
 -- The whole row is written, and none read.
 -- name: polling_write
 REPLACE INTO polling (session, ping_ms, pinged, last_post, last_poll, poll, polled_ms, holder, answer, rate_ms, rate, nudge,
-                      closing, partial)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14);
+                      closing, partial, ended_ms, ports, watched, probe)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18);
 -- name: session_move_due
 UPDATE session SET due_ms = ?2 WHERE id = ?1;
 -- name: session_delete
@@ -68,16 +70,21 @@ INSERT INTO socket (public, private, nsp, session, address, opened_ms) VALUES (?
 -- name: socket_update
 UPDATE socket SET heard = ?2, greeting = ?3 WHERE id = ?1;
 -- name: socket_attach
-UPDATE socket SET session = ?2, away_ms = NULL WHERE id = ?1;
+UPDATE socket SET session = ?2, away_ms = NULL, leave_ms = NULL WHERE id = ?1;
 -- name: socket_away
-UPDATE socket SET session = NULL, away_ms = ?2 WHERE id = ?1 AND gone_ms IS NULL;
+UPDATE socket SET session = NULL, away_ms = ?2, leave_ms = ?3 WHERE id = ?1 AND gone_ms IS NULL;
 -- name: socket_gone
-UPDATE socket SET session = NULL, away_ms = NULL, private = NULL, gone_ms = coalesce(gone_ms, ?2) WHERE id = ?1;
+UPDATE socket SET session = NULL, away_ms = NULL, leave_ms = NULL, private = NULL, gone_ms = coalesce(gone_ms, ?2) WHERE id = ?1;
 -- name: socket_gone_keep
-UPDATE socket SET away_ms = NULL, private = NULL, gone_ms = coalesce(gone_ms, ?2) WHERE id = ?1;
+UPDATE socket SET away_ms = NULL, leave_ms = NULL, private = NULL, gone_ms = coalesce(gone_ms, ?2) WHERE id = ?1;
 -- name: socket_expired
 SELECT id, public, private, nsp, session, away_ms, gone_ms, heard, greeting
   FROM socket WHERE away_ms < ?1 ORDER BY away_ms LIMIT 1;
+-- name: socket_leaving
+SELECT id, public, private, nsp, session, away_ms, gone_ms, heard, greeting, leave_ms
+  FROM socket WHERE leave_ms IS NOT NULL ORDER BY leave_ms LIMIT 1;
+-- name: socket_left
+UPDATE socket SET leave_ms = NULL WHERE id = ?1;
 
 -- Channels
 
@@ -99,6 +106,12 @@ SELECT channel FROM member WHERE socket = ?1;
 -- name: member_channels
 SELECT c.id, c.name FROM member m JOIN channel c ON c.id = m.channel
  WHERE m.socket = ?1 AND m.channel > ?2 ORDER BY m.channel LIMIT 1;
+-- name: former_insert
+INSERT OR IGNORE INTO former (socket, channel) VALUES (?1, ?2);
+-- name: former_take
+DELETE FROM former WHERE (socket, channel) IN (SELECT socket, channel FROM former WHERE socket = ?1 LIMIT 1) RETURNING channel;
+-- name: former_delete
+DELETE FROM former WHERE socket = ?1;
 -- name: asking_insert
 INSERT INTO asking (channel, socket, due_ms) VALUES (?1, ?2, ?3);
 -- name: asking_next

@@ -24,14 +24,18 @@ CREATE TABLE polling (
     last_post   INTEGER NOT NULL,           -- hash of the t of the last POST applied (src/seen.h)
     last_poll   INTEGER NOT NULL,           -- the same of the last poll
     poll        INTEGER NOT NULL,           -- counts polls
-    polled_ms   INTEGER NOT NULL,           -- when the last poll came; 0: none since a roll call began
+    polled_ms   INTEGER NOT NULL,           -- when the last poll came
     holder      INTEGER NOT NULL,           -- the process that holds the last poll; 0: it was answered
     answer      INTEGER NOT NULL,           -- what its answer held, bits: 1 a noop, 2 a ping, 4 deliveries, 8 a close
     rate_ms     INTEGER NOT NULL,           -- the second in which requests are being counted began then
     rate        INTEGER NOT NULL,           -- requests in it
-    nudge       INTEGER NOT NULL,           -- 1: the held poll is to be answered, be it with nothing (roll call)
+    nudge       INTEGER NOT NULL,           -- 1: the held poll is to be answered, be it with nothing
     closing     INTEGER NOT NULL,           -- 1: over; the held poll or the next is told so
-    partial     BLOB                        -- a binary event some of whose attachments have yet to come
+    partial     BLOB,                       -- a binary event some of whose attachments have yet to come
+    ended_ms    INTEGER NOT NULL,           -- when the connection of its last poll ended unanswered; 0: it has not
+    ports       INTEGER NOT NULL,           -- the client's, in its last four requests, 16 bits each: its connections
+    watched     INTEGER NOT NULL,           -- 1: if the held poll's connection ends, the web server will say so
+    probe       INTEGER NOT NULL            -- 1: the answer to the held poll is to be begun, so that it looks
 ) STRICT;
 
 -- The requests that each turn took, so that one that comes again is known. Kept for half a minute, or less where there are
@@ -68,10 +72,12 @@ CREATE TABLE socket (
     away_ms     INTEGER,                    -- since when the client is lost; NULL while it is not
     gone_ms     INTEGER,                    -- when it left for good; NULL while it has not
     heard       INTEGER NOT NULL DEFAULT 0, -- events taken from it; counted for this project's client file alone
-    greeting    INTEGER NOT NULL DEFAULT 0  -- delivery.id of the reply to its CONNECT while that is not sent; else 0
+    greeting    INTEGER NOT NULL DEFAULT 0, -- delivery.id of the reply to its CONNECT while that is not sent; else 0
+    leave_ms    INTEGER                     -- away: when it is to leave its channels; NULL: it has, or is not away
 ) STRICT;
 CREATE INDEX socket_session ON socket (session) WHERE session IS NOT NULL;
 CREATE INDEX socket_away ON socket (away_ms) WHERE away_ms IS NOT NULL;
+CREATE INDEX socket_leave ON socket (leave_ms) WHERE leave_ms IS NOT NULL;
 
 -- A channel exists while it has members.
 CREATE TABLE channel (
@@ -91,12 +97,19 @@ CREATE TABLE member (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX member_socket ON member (socket);
 
+-- The channels that a socket lost while it was away. It goes back into them when it is recovered, if there is room.
+CREATE TABLE former (
+    socket      INTEGER NOT NULL,           -- socket.id
+    channel     TEXT    NOT NULL,           -- its name: it may have ended since
+    PRIMARY KEY (socket, channel)
+) STRICT, WITHOUT ROWID;
+
 -- Newcomers at a full channel, who are told after the roll call.
 CREATE TABLE asking (
     id          INTEGER PRIMARY KEY,
     channel     TEXT    NOT NULL,           -- its name: it may end meanwhile
     socket      INTEGER NOT NULL,
-    due_ms      INTEGER NOT NULL            -- member who has not polled again by then is away
+    due_ms      INTEGER NOT NULL            -- it is told by then
 ) STRICT;
 
 -- The log: one row an event, whoever said it; and, as they are owed just the same, the other packets to clients.

@@ -82,8 +82,8 @@ static bool add_answer(struct core *c, const struct held *h, bool parked, size_t
         c->answers = answers;
         c->answer_cap = cap;
     }
-    c->answers[c->answer_count++] = (struct answer){ *h, parked, at, c->out.len - at,
-                                                     status };
+    c->answers[c->answer_count++] = (struct answer){ .held = *h, .parked = parked, .at = at,
+                                                     .len = c->out.len - at, .status = status };
     return true;
 }
 
@@ -111,11 +111,14 @@ static void write_error(struct core *c, int status, enum eio_error code, const c
 }
 
 /* Answer at once that nothing was stored, in a turn that fails. */
-static void answer_unavailable(struct core *c, struct host *h, struct conn conn, bool parked)
+static void answer_unavailable(struct core *c, struct host *h, const struct held *held, bool parked)
 {
     buf_clear(&c->out);
     write_error(c, 503, EIO_FORBIDDEN, UNAVAILABLE, (struct span){ NULL, 0 });
-    host_answer(h, conn, parked, buf_ok(&c->out) ? buf_span(&c->out) : SPAN(NO_MEMORY));
+    host_answer(h, held->conn, parked,
+                held->begun         ? SPAN("6")       /* too late for another status */
+                : buf_ok(&c->out) ? buf_span(&c->out)
+                                  : SPAN(NO_MEMORY));
     stats_status(c->counters, 503);
 }
 
@@ -129,7 +132,7 @@ static void answer_call(struct call *call, struct http_answer *a)
         allow_origin(c, a, call->rq->origin);
     http_write(&c->out, a);
     if (!add_answer(c, &h, false, at, a->status))
-        answer_unavailable(c, call->h, h.conn, false);
+        answer_unavailable(c, call->h, &h, false);
 }
 
 void core_answer_payload(struct call *call, struct span payload)
@@ -164,7 +167,7 @@ void core_answer_error(struct call *call, int status, enum eio_error code, const
     write_error(c, status, code, message,
                 call->cross_origin ? call->rq->origin : (struct span){ NULL, 0 });
     if (!add_answer(c, &h, false, at, status))
-        answer_unavailable(c, call->h, h.conn, false);
+        answer_unavailable(c, call->h, &h, false);
 }
 
 void core_answer_held(struct core *c, int64_t session, const char *origin, struct span payload)
@@ -181,12 +184,27 @@ void core_answer_held(struct core *c, int64_t session, const char *origin, struc
                                  .body = payload };
         size_t at = c->out.len;
         allow_origin(c, &a, span_of(origin));
-        http_write(&c->out, &a);
+        if (h.begun)
+            buf_add_span(&c->out, payload);
+        else
+            http_write(&c->out, &a);
         if (!add_answer(c, &h, true, at, a.status)) {
             park_add(c->park, &h);      /* it has just made room */
             return;
         }
     }
+}
+
+void core_begin_held(struct core *c, const struct session *session)
+{
+    struct held h = { .session = session->id };
+    struct http_answer a = { .status = 200, .type = "text/plain; charset=UTF-8", .begins = true };
+    size_t at = c->out.len;
+
+    allow_origin(c, &a, span_of(session->origin));
+    http_write(&c->out, &a);
+    if (add_answer(c, &h, false, at, 0))
+        c->answers[c->answer_count - 1].begins = true;
 }
 
 /* ---- holding */
@@ -221,13 +239,13 @@ void core_hold(struct call *call, const struct session *session, bool shared)
 
     if (!remember_fresh(c, &h)) {
         c->no_memory = true;
-        answer_unavailable(c, call->h, h.conn, false);
+        answer_unavailable(c, call->h, &h, false);
         return;
     }
     if (!park_add(c->park, &h)) {
         c->fresh_count--;
         c->no_memory = true;
-        answer_unavailable(c, call->h, h.conn, false);
+        answer_unavailable(c, call->h, &h, false);
         return;
     }
     host_park(call->h, h.conn, h.session);
@@ -350,6 +368,7 @@ static void open_session(struct call *call)
     int64_t lost_ms = set->ping_interval_ms + set->ping_timeout_ms;
     struct session new = {
         .shim = call->shim,
+        .ports = call->rq->port,
         .ping_ms = call->now + set->ping_interval_ms,
         .due_ms =
             call->now + (lost_ms < set->connect_timeout_ms ? lost_ms : set->connect_timeout_ms)
@@ -410,10 +429,35 @@ static void read_query(struct span text, struct query *q)
     q->known = fields[0].len != -1;
 }
 
+#define PORTS 4                         /* of a session, remembered: 16 bits each */
+
+/* Has SESSION asked through this connection before? Remember that it has. */
+static bool knows_port(struct session *session, uint16_t port)
+{
+    for (int i = 0; i < PORTS; i++)
+        if (port != 0 && (uint16_t)(session->ports >> 16 * i) == port)
+            return true;
+    session->ports = session->ports << 16 | port;
+    session->changed = true;
+    return false;
+}
+
+/* Should the call's connection end while it waits, will the web server say so? nginx always does.
+ * lighttpd does from a connection's second request on: before, it need not look at it. */
+static bool is_watched(const struct call *call, struct session *session)
+{
+    bool known = knows_port(session, call->rq->port);
+
+    return span_starts(call->rq->software, "nginx/")
+           || (known && span_starts(call->rq->software, "lighttpd/"));
+}
+
 static void take_session(struct call *call, const struct query *q)
 {
     struct session *session = store_session(call->c->store, span_of(q->sid));
 
+    if (session != NULL)
+        call->watched = is_watched(call, session);
     if (session != NULL && session->shim) {     /* what it was offered in the handshake */
         call->wait = strcmp(q->wait, "true") == 0;
         call->after = seen_hash(span_of(q->after));
@@ -499,12 +543,20 @@ int64_t core_deadline(const struct core *c)
     return deadline < c->retry_ms ? c->retry_ms : deadline;
 }
 
+/* SESSION is to be looked at no later than DUE_MS. */
+static void be_due(struct core *c, struct session *session, int64_t due_ms)
+{
+    if (due_ms < session->due_ms)
+        session->due_ms = due_ms;
+    if (due_ms < c->sweep_ms)
+        c->sweep_ms = due_ms;
+}
+
 void core_gone(struct core *c, int64_t id, int fd, int64_t now)
 {
     struct held h;
     size_t at = c->out.len;
 
-    (void)now;
     if (!park_take_fd(c->park, id, fd, &h))
         return;
     if (h.shared)
@@ -518,7 +570,11 @@ void core_gone(struct core *c, int64_t id, int fd, int64_t now)
         return;
     session->holder = 0;
     session->answer = ANSWER_NOOP;      /* should that poll come again */
+    session->ended_ms = now;
     session->changed = true;
+    be_due(c, session, now + c->set->leave_after_ms);
+    if (now + c->set->roll_call_ms < c->signaling.due_ms)
+        c->signaling.due_ms = now + c->set->roll_call_ms;
 }
 
 void core_news(struct core *c)
@@ -528,21 +584,34 @@ void core_news(struct core *c)
                  "cannot look for other processes' messages; it will be tried again");
 }
 
+/* When SESSION, whose poll's connection has ended, has left for the others. Not before the program
+ * was there to be polled again. */
+static int64_t leave_ms(const struct core *c, const struct session *session)
+{
+    int64_t since = session->ended_ms > c->began_ms ? session->ended_ms : c->began_ms;
+
+    return session->ended_ms != 0 ? since + c->set->leave_after_ms : INT64_MAX;
+}
+
 /* A session whose time has come: over, never joined, or lost. Or it is alive, and looked at
  * later. */
 static void end_if_over(struct core *c, struct session *session, int64_t now)
 {
-    int64_t lost_ms = session->ping_ms + c->set->ping_timeout_ms;
+    int64_t lost_ms = session->ping_ms + c->set->ping_timeout_ms, left_ms = leave_ms(c, session);
     int64_t join_ms =
         session->socket_count == 0 ? session->opened_ms + c->set->connect_timeout_ms : INT64_MAX;
 
+    if (join_ms < lost_ms)
+        lost_ms = join_ms;
+    if (left_ms < lost_ms)
+        lost_ms = left_ms;
     if (session->closing) {
         store_session_end(c->store, session);
-    } else if (now >= lost_ms || now >= join_ms) {
+    } else if (now >= lost_ms) {
         signaling_lost(&c->signaling, session);
         signaling_close(&c->signaling, session);
     } else {
-        session->due_ms = lost_ms < join_ms ? lost_ms : join_ms;
+        session->due_ms = lost_ms;
     }
 }
 
@@ -586,6 +655,8 @@ static void touch_due(struct core *c, int64_t now)
 void core_time(struct core *c, int64_t now, bool behind)
 {
     c->signaling.now = now;
+    if (c->began_ms == 0)
+        c->began_ms = now;
     if (now >= c->sweep_ms && !behind)
         sweep_sessions(c, now);
     if (now >= c->signaling.due_ms && !behind)
@@ -656,25 +727,42 @@ void core_fail_turn(struct core *c, struct host *h)
     c->failing = true;
     c->retry_ms = c->signaling.now + RETRY_MS;
     store_rollback(c->store);
-    for (size_t i = 0; i < c->answer_count; i++)
-        if (c->answers[i].parked && park_add(c->park, &c->answers[i].held))
-            continue;
-        else
-            answer_unavailable(c, h, c->answers[i].held.conn, c->answers[i].parked);
+    for (size_t i = 0; i < c->answer_count; i++) {
+        const struct answer *a = &c->answers[i];
+        if (!a->begins && !(a->parked && park_add(c->park, &a->held)))
+            answer_unavailable(c, h, &a->held, a->parked);
+    }
     for (size_t i = 0; i < c->fresh_count; i++)
         while (park_take(c->park, c->fresh[i].session, &held))
-            answer_unavailable(c, h, held.conn, true);
+            answer_unavailable(c, h, &held, true);
     forget_turn(c);
+}
+
+/* What was answered meanwhile is not held any more. */
+static void send_beginning(struct core *c, struct host *h, const struct answer *a)
+{
+    struct held held;
+
+    while (park_unbegun(c->park, a->held.session, &held)) {
+        if (!host_begin(h, held.conn, (struct span){ c->out.data + a->at, a->len }))
+            return;
+        park_begun(c->park, held.session, held.conn.fd);
+    }
 }
 
 void core_send(struct core *c, struct host *h)
 {
     for (size_t i = 0; i < c->answer_count; i++) {
         const struct answer *a = &c->answers[i];
+        if (a->begins)
+            continue;
         host_answer(h, a->held.conn, a->parked, (struct span){ c->out.data + a->at, a->len });
         if (a->status != 0)
             stats_status(c->counters, a->status);
     }
+    for (size_t i = 0; i < c->answer_count; i++)
+        if (c->answers[i].begins)
+            send_beginning(c, h, &c->answers[i]);
     c->counters->held = park_count(c->park);
     forget_turn(c);
 }

@@ -257,10 +257,15 @@ void core_fill(struct core *c, struct session *session, int64_t now)
         return;
     if (!compose(c, session, now)) {
         session->answer = answer;
+        if (session->probe) {
+            core_begin_held(c, session);
+            session->probe = false;
+            session->changed = true;
+        }
         return;
     }
     session->holder = 0;
-    session->nudge = false;
+    session->nudge = session->probe = false;
     session->changed = true;
     core_answer_held(c, session->id, session->origin, buf_span(&c->payload));
 }
@@ -277,6 +282,8 @@ static void poll_again(struct call *call, struct session *session)
     }
     bool shared = session->holder != c->self && is_held(c, session);
     session->holder = c->self;
+    session->ended_ms = 0;
+    session->watched = call->watched;
     session->changed = true;
     core_hold(call, session, shared);
 }
@@ -310,6 +317,9 @@ void core_poll(struct call *call, struct session *session)
     store_add_request(c->store, session, REQUEST_POLL, call->t, call->now);
     session->poll++;
     session->polled_ms = call->now;
+    session->ended_ms = 0;
+    session->watched = call->watched;
+    session->probe = false;
     session->holder = c->self;
     session->answer = 0;
     session->changed = true;

@@ -114,12 +114,15 @@ static void connect_packet(struct post *p, const struct sio_packet *packet)
         return;
     }
     struct socket *k = recover(p, packet);
+    bool back = k != NULL;
     if (k == NULL)
         k = store_socket_open(c->store, p->session, packet->nsp, p->call->rq->address,
                               c->set->recovery_window_ms != 0, p->call->now);
     if (k != NULL) {
         k->greeting = owe(p, k, SIO_CONNECT, (struct span){ NULL, 0 });
         k->changed = true;
+        if (back)
+            signaling_back(&c->signaling, k);
     }
 }
 

@@ -21,6 +21,7 @@ struct answer {
     bool parked;                /* it was held: in a turn that fails it is held on */
     size_t at, len;             /* its place in core.out */
     int status;                 /* 0: nobody is there to be answered */
+    bool begins;                /* for all polls of held.session that are still held: the beginning */
 };
 
 struct core {
@@ -42,6 +43,7 @@ struct core {
     int64_t written;            /* store_written() as it was when the turn began */
     bool failing;               /* the last turn failed: say so once */
     bool leaving;               /* hold no polls any more */
+    int64_t began_ms;           /* when it took its first turn; 0: not yet */
     bool no_memory;             /* for an answer: the turn fails */
     struct counters *counters;  /* where it counts: its own, or those of core_count_in() */
     struct counters own;
@@ -61,6 +63,7 @@ struct call {
     uint64_t t;                 /* seen_hash(); 0: none, or one that is too long to remember */
     uint64_t after;             /* the t of the POST before this one; 0: not said */
     bool wait;                  /* a POST that is the session's poll as well */
+    bool watched;               /* should its connection end, the web server will say so */
     bool shim;
 };
 
@@ -82,6 +85,9 @@ void core_answer_error(struct call *call, int status, enum eio_error code, const
 /* Answer all polls held here for SESSION, whose page is of ORIGIN if of another site's, with
  * PAYLOAD. */
 void core_answer_held(struct core *c, int64_t session, const char *origin, struct span payload);
+
+/* Begin the answer to all polls held here for SESSION: see presence.h. */
+void core_begin_held(struct core *c, const struct session *session);
 
 /* Hold the call's connection as a poll of SESSION; SHARED with another process that holds it as
  * well, and is told when it was answered. */

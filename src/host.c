@@ -67,6 +67,14 @@ static size_t content_length(const char *value)
     return value != NULL && span_int(span_of(value), &n) ? (size_t)n : 0;
 }
 
+/* 0 when it is missing or none. */
+static uint16_t port_number(const char *value)
+{
+    int64_t n;
+
+    return value != NULL && span_int(span_of(value), &n) && n <= UINT16_MAX ? (uint16_t)n : 0;
+}
+
 /* REQUEST_URI is what the browser asked for, however the web server mapped it to this program. */
 static struct span request_path(const char *uri)
 {
@@ -97,7 +105,7 @@ static void ask_again(struct request *rq, const char *status, const char *uri)
 
 enum variable {
     METHOD, URI, SCRIPT, QUERY, CONTENT_TYPE, CONTENT_LENGTH, ORIGIN, HOST, FETCH_SITE, HTTPS,
-    ADDRESS, FORWARDED, CORS_HEADERS, STATUS, VARIABLES
+    ADDRESS, PORT, FORWARDED, SOFTWARE, CORS_HEADERS, STATUS, VARIABLES
 };
 
 #define NAME(text) { text, sizeof(text) - 1 }
@@ -114,6 +122,8 @@ static const struct span names[VARIABLES] = {
     [FETCH_SITE] = NAME("HTTP_SEC_FETCH_SITE"),
     [HTTPS] = NAME("HTTPS"),
     [ADDRESS] = NAME("REMOTE_ADDR"),
+    [PORT] = NAME("REMOTE_PORT"),
+    [SOFTWARE] = NAME("SERVER_SOFTWARE"),
     [FORWARDED] = NAME("HTTP_X_FORWARDED_FOR"),
     [CORS_HEADERS] = NAME("HTTP_ACCESS_CONTROL_REQUEST_HEADERS"),
     [STATUS] = NAME("REDIRECT_STATUS"),
@@ -151,6 +161,8 @@ size_t host_read_variables(struct request *rq, char *const *variables)
     rq->fetch_site = span_of(get[FETCH_SITE]);
     rq->https = get[HTTPS] != NULL && strcmp(get[HTTPS], "on") == 0;
     rq->address = span_of(get[ADDRESS]);
+    rq->port = port_number(get[PORT]);
+    rq->software = span_of(get[SOFTWARE]);
     rq->forwarded = get[FORWARDED] != NULL;
     rq->cors_headers = span_of(get[CORS_HEADERS]);
     ask_again(rq, get[STATUS], get[URI]);
@@ -203,6 +215,11 @@ bool host_behind(const struct host *h)
 void host_answer(struct host *h, struct conn c, bool parked, struct span text)
 {
     h->engine->answer(h, c, parked, text);
+}
+
+bool host_begin(struct host *h, struct conn c, struct span text)
+{
+    return h->engine->begin(h, c, text);
 }
 
 void host_stop(struct host *h)

@@ -35,6 +35,8 @@ struct request {
     bool https;
     struct span address;        /* the client's network address */
     bool forwarded;             /* X-Forwarded-For is there: that may be a proxy's address */
+    uint16_t port;              /* the client's, which tells its connections apart; 0: not known */
+    struct span software;       /* the web server's name and version */
     struct span cors_headers;   /* Access-Control-Request-Headers */
     /* The web server asks once more: the process that had the request died without an answer. Of
      * what is asked again the body is lost. */
@@ -82,6 +84,11 @@ bool host_behind(const struct host *h);
 /* Answer C with TEXT (headers and body as CGI has them; borrowed) and end it. PARKED: it went
  * through host_park(). Never waits for the web server to read. */
 void host_answer(struct host *h, struct conn c, bool parked, struct span text);
+
+/* Send TEXT, the first part of an answer to C, which is parked; host_answer() sends the rest. So the
+ * web server, where it passes on what it has, tells of a client that has gone without its being
+ * told. False: nothing was sent. */
+bool host_begin(struct host *h, struct conn c, struct span text);
 
 /* Take no further requests. */
 void host_stop(struct host *h);

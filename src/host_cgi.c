@@ -67,20 +67,34 @@ static void cgi_wait(struct host *h, int timeout_ms, struct host_events *events)
     }
 }
 
+/* Write what there is of TEXT. Returns how much the web server took. */
+static size_t put(int fd, struct span text)
+{
+    size_t at = 0;
+
+    while (at < text.len) {
+        ssize_t sent = write(fd, text.p + at, text.len - at);
+        if (sent == -1 && errno == EINTR)
+            continue;
+        if (sent <= 0)
+            break;
+        at += (size_t)sent;
+    }
+    return at;
+}
+
+static bool cgi_begin(struct host *h, struct conn conn, struct span text)
+{
+    (void)h;
+    return put(conn.fd, text) != 0;
+}
+
 static void cgi_answer(struct host *h, struct conn conn, bool parked, struct span text)
 {
     struct cgi *c = (struct cgi *)h;
-    size_t at = 0;
 
     (void)parked;
-    while (at < text.len) {
-        ssize_t put = write(conn.fd, text.p + at, text.len - at);
-        if (put == -1 && errno == EINTR)
-            continue;
-        if (put <= 0)
-            break;
-        at += (size_t)put;
-    }
+    put(conn.fd, text);
     c->answered = true;
 }
 
@@ -151,6 +165,7 @@ static const struct host_engine engine = {
     .gone = cgi_gone,
     .behind = cgi_behind,
     .answer = cgi_answer,
+    .begin = cgi_begin,
     .stop = cgi_stop,
     .idle = cgi_idle,
     .finished = cgi_finished,

@@ -195,7 +195,8 @@ static void keep_request(struct fcgi *f, struct request *rq)
 {
     struct span *const spans[] = { &rq->method, &rq->path,    &rq->query,
                                    &rq->origin, &rq->host,    &rq->fetch_site,
-                                   &rq->address, &rq->content_type, &rq->cors_headers };
+                                   &rq->address, &rq->content_type, &rq->cors_headers,
+                                   &rq->software };
     size_t count = sizeof spans / sizeof spans[0], body_len = f->body.len, len = 0;
 
     for (size_t i = 0; i < count; i++)
@@ -301,13 +302,18 @@ static void add_record(struct buf *out, unsigned type, uint16_t id, const char *
     buf_add(out, content, len);
 }
 
+static void write_part(struct buf *out, uint16_t id, struct span text)
+{
+    for (size_t at = 0; at < text.len; at += RECORD_MAX)
+        add_record(out, FCGI_STDOUT, id, text.p + at,
+                   text.len - at < RECORD_MAX ? text.len - at : RECORD_MAX);
+}
+
 static void write_records(struct buf *out, uint16_t id, struct span text)
 {
     static const FCGI_EndRequestBody end = { 0, 0, 0, 0, FCGI_REQUEST_COMPLETE, { 0 } };
 
-    for (size_t at = 0; at < text.len; at += RECORD_MAX)
-        add_record(out, FCGI_STDOUT, id, text.p + at,
-                   text.len - at < RECORD_MAX ? text.len - at : RECORD_MAX);
+    write_part(out, id, text);
     add_record(out, FCGI_STDOUT, id, NULL, 0);
     add_record(out, FCGI_END_REQUEST, id, (const char *)&end, sizeof end);
 }
@@ -330,6 +336,21 @@ static bool keep_output(struct fcgi *f, struct conn c, bool parked, struct span 
     o->next = f->outputs;
     f->outputs = o;
     return true;
+}
+
+/* The first part is short: what does not fit into the socket at once never will. */
+static bool fcgi_begin(struct host *h, struct conn c, struct span text)
+{
+    struct buf *out = &((struct fcgi *)h)->records;
+
+    buf_clear(out);
+    write_part(out, c.id, text);
+    if (!buf_ok(out))
+        return false;
+    ssize_t sent = send(c.fd, out->data, out->len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent > 0 && (size_t)sent < out->len)
+        shutdown(c.fd, SHUT_RDWR);      /* in the middle of a record: it is of no use any more */
+    return sent > 0;
 }
 
 static void fcgi_answer(struct host *h, struct conn c, bool parked, struct span text)
@@ -525,6 +546,7 @@ static const struct host_engine engine = {
     .gone = fcgi_gone,
     .behind = fcgi_behind,
     .answer = fcgi_answer,
+    .begin = fcgi_begin,
     .stop = fcgi_stop,
     .idle = fcgi_idle,
     .finished = fcgi_finished,

@@ -319,7 +319,7 @@ void http_write(struct buf *out, const struct http_answer *a)
         add_rarities(out, a);
     if (a->type != NULL)
         add_header(out, SPAN("Content-Type: "), span_of(a->type));
-    if (a->status != 204)                       /* where HTTP forbids it */
+    if (a->status != 204 && !a->begins)         /* where HTTP forbids it, or nobody knows it yet */
         add_number(out, SPAN("Content-Length: "), a->body.len);
     buf_add_span(out, SPAN("Cache-Control: no-store\r\n"));
     if (a->origin.len != 0)

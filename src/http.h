@@ -28,6 +28,11 @@ void http_query(struct span query, struct http_field *fields, size_t count);
  * header) and HTTPS name? Default ports count as absent; letters compare without case. */
 bool http_same_origin(struct span origin, struct span host, bool https);
 
+/* Is HOST (a Host header, with its port or without) in SERVED, a list of names separated by spaces or
+ * commas, `*.example.org` meaning one whole label or more in place of the star? An empty list is
+ * any. A network address always is: a foreign name that was made to lead here is none. */
+bool http_host_served(struct span host, const char *served);
+
 /* Is ORIGIN in ALLOWED, a list of exact origins separated by spaces or commas, `*` meaning any,
  * or patterns such as `https://`, a star, `.example.org` (one whole host label or more in place
  * of the star)? Default ports count as absent; letters compare without case; an empty ORIGIN is
@@ -45,6 +50,7 @@ struct http_answer {
     struct span origin;                 /* non-empty: allow it (CORS), with credentials... */
     bool anyone;                        /* ...but not if it is one of any */
     struct span request_headers;        /* OPTIONS: what was asked for, echoed when harmless */
+    bool begins;                        /* BODY is only its beginning: no length is told */
     bool preflight;                     /* OPTIONS: name the allowed methods and headers */
     int retry_after_s;                  /* more than 0: Retry-After */
     const char *extra;                  /* further header lines, each ending in \r\n; or NULL */
@@ -52,7 +58,7 @@ struct http_answer {
 
 /* Append the CGI form of A: `Status: 400 Bad Request` (for 200 the line is left out, as CGI has
  * it), headers, empty line, body. Always `Cache-Control: no-store`, and a Content-Length except
- * on 204; `X-Accel-Buffering: no` on 200; `X-Content-Type-Options: nosniff` on all others that
+ * on 204 and where more follows; `X-Accel-Buffering: no` on 200; `X-Content-Type-Options: nosniff` on all others that
  * have a type. Header injection through ORIGIN or REQUEST_HEADERS is impossible: one that holds
  * bytes which such a header may not hold is left out. */
 void http_write(struct buf *out, const struct http_answer *a);

@@ -176,18 +176,46 @@ bool park_take(struct park *p, int64_t session, struct held *out)
     return true;
 }
 
-bool park_take_fd(struct park *p, int64_t session, int fd, struct held *out)
+/* The place of SESSION's poll on the descriptor FD, or of one (FD -1) whose answer is not begun;
+ * p->count when there is none. */
+static size_t find_one(const struct park *p, int64_t session, int fd)
 {
     if (p->count == 0)
-        return false;
+        return 0;
     for (size_t slot = home(p, session); p->slots[slot] != 0; slot = after(p, slot)) {
-        size_t place = p->slots[slot] - 1;
-        if (p->heap[place].session == session && p->heap[place].conn.fd == fd) {
-            take_out(p, place, out);
-            return true;
-        }
+        const struct held *h = &p->heap[p->slots[slot] - 1];
+        if (h->session == session && (fd == -1 ? !h->begun : h->conn.fd == fd))
+            return p->slots[slot] - 1;
     }
-    return false;
+    return p->count;
+}
+
+bool park_take_fd(struct park *p, int64_t session, int fd, struct held *out)
+{
+    size_t place = find_one(p, session, fd);
+
+    if (place == p->count)
+        return false;
+    take_out(p, place, out);
+    return true;
+}
+
+bool park_unbegun(const struct park *p, int64_t session, struct held *out)
+{
+    size_t place = find_one(p, session, -1);
+
+    if (place == p->count)
+        return false;
+    *out = p->heap[place];
+    return true;
+}
+
+void park_begun(struct park *p, int64_t session, int fd)
+{
+    size_t place = find_one(p, session, fd);
+
+    if (place != p->count)
+        p->heap[place].begun = true;
 }
 
 bool park_peek(const struct park *p, int64_t session, struct held *out)

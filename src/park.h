@@ -18,6 +18,7 @@ struct held {
     struct conn conn;
     int32_t poll;               /* the session's count of polls, low bits: which poll this is */
     bool shared;                /* another process may hold the same poll */
+    bool begun;                 /* its answer has been begun: the packets follow, and no headers */
 };
 
 struct park;
@@ -35,6 +36,11 @@ bool park_take(struct park *p, int64_t session, struct held *out);
 bool park_take_fd(struct park *p, int64_t session, int fd, struct held *out);
 bool park_peek(const struct park *p, int64_t session, struct held *out);
 bool park_has(const struct park *p, int64_t session);
+
+/* One of SESSION's polls whose answer has not been begun, to be looked at; false: none. And its
+ * answer was begun. */
+bool park_unbegun(const struct park *p, int64_t session, struct held *out);
+void park_begun(struct park *p, int64_t session, int fd);
 
 /* The earliest due_ms; INT64_MAX when nothing is held. */
 int64_t park_deadline(const struct park *p);

@@ -7,6 +7,7 @@
 #include "signaling.h"
 
 #include "json.h"
+#include "presence.h"
 
 /* how long a session that is over waits for the poll that is told so */
 #define CLOSING_MS 30000
@@ -449,7 +450,7 @@ static void response_event(struct signaling *g, struct said *said)
     message(g, said, "response");
 }
 
-/* ---- joining */
+/* ---- joining a channel */
 
 static void note(struct signaling *g, struct said *said, struct span channel)
 {
@@ -501,42 +502,79 @@ static void join_channel(struct signaling *g, const struct socket *k, int64_t ch
     announce_channel(g, "ready", name, NULL, &g->seats, 0);
 }
 
-/* M loses its seat in CHANNEL to a newcomer. The others are told; it will learn when it comes
- * back. */
-static void give_up_seat(struct signaling *g, int64_t channel, struct span name,
-                         const struct member *m)
-{
-    struct member evicted = *m;
-    struct members one = only(&evicted);
+/* ---- seats */
 
-    store_part(g->store, channel, evicted.socket);
+/* SOCKET, which is away, leaves CHANNEL; the others are told. It goes back when it is recovered. */
+static void leave_away(struct signaling *g, int64_t channel, struct span name, int64_t socket,
+                       const char *public)
+{
+    store_former_add(g->store, socket, name);
+    store_part(g->store, channel, socket);
     store_members(g->store, channel, &g->members);
-    announce_channel(g, "leave", name, evicted.public, &g->members, 0);
-    announce_channel(g, "full", name, NULL, &one, 0);
+    announce_channel(g, "leave", name, public, &g->members, 0);
 }
 
-/* The one among g->seats that has been away the longest; NULL when all are here. */
-static const struct member *longest_away(const struct signaling *g)
+/* M, which is not there any more, loses its seat in CHANNEL to a newcomer. */
+static void give_up_seat(struct signaling *g, int64_t channel, struct span name, struct member m)
 {
-    const struct member *found = NULL;
+    struct session *session = m.session != 0 ? store_session_by_id(g->store, m.session) : NULL;
 
-    for (size_t i = 0; i < g->seats.count; i++) {
-        const struct member *m = &g->seats.list[i];
-        if (m->away_ms != 0 && (found == NULL || m->away_ms < found->away_ms))
-            found = m;
+    if (session != NULL) {
+        signaling_lost(g, session);
+        signaling_close(g, session);
     }
-    return found;
+    leave_away(g, channel, name, m.socket, m.public);
 }
 
-/* Let K in if CHANNEL has a seat, or one whose member is away. False: it is full. */
-static bool seat(struct signaling *g, const struct socket *k, int64_t channel, struct span name)
+/* How a newcomer found the members of a full channel. */
+struct roll {
+    int64_t begun_ms, until_ms;         /* it asks since then, and is told by then */
+    const struct member *gone;          /* among g->seats, for the longest time; NULL: nobody */
+    bool unsure;                        /* of somebody else it may yet prove so */
+};
+
+static struct signs signs_of(struct signaling *g, const struct member *m)
+{
+    const struct session *session =
+        m->session != 0 ? store_session_by_id(g->store, m->session) : NULL;
+
+    if (session == NULL)
+        return (struct signs){ .ended_ms = m->away_ms != 0 ? m->away_ms : 1 };
+    return (struct signs){ .ended_ms = session->ended_ms,
+                           .polled_ms = session->polled_ms,
+                           .watched = session->holder != 0 && session->watched };
+}
+
+/* Look at g->seats. */
+static void call_members(struct signaling *g, struct roll *roll)
+{
+    int64_t longest_ms = INT64_MAX;
+
+    roll->gone = NULL;
+    roll->unsure = false;
+    for (size_t i = 0; i < g->seats.count; i++) {
+        struct signs signs = signs_of(g, &g->seats.list[i]);
+        enum presence presence = presence_of(&signs, g->now, roll->begun_ms, roll->until_ms,
+                                             g->set->roll_call_ms);
+        if (presence == PRESENCE_GONE && signs.ended_ms < longest_ms) {
+            longest_ms = signs.ended_ms;
+            roll->gone = &g->seats.list[i];
+        }
+        roll->unsure = roll->unsure || presence == PRESENCE_UNSURE;
+    }
+}
+
+/* Let K in if CHANNEL has a seat, or one whose member is gone. False: it is full, and ROLL says
+ * whether for sure. */
+static bool seat(struct signaling *g, const struct socket *k, int64_t channel, struct span name,
+                 struct roll *roll)
 {
     store_members(g->store, channel, &g->seats);
     if (g->seats.count >= (size_t)g->set->capacity) {
-        const struct member *away = longest_away(g);
-        if (away == NULL)
+        call_members(g, roll);
+        if (roll->gone == NULL)
             return false;
-        give_up_seat(g, channel, name, away);
+        give_up_seat(g, channel, name, *roll->gone);
         /* that was its only member */
         if (store_channel(g->store, span_of(k->nsp), name) == 0) {
             create_channel(g, k, name);
@@ -552,16 +590,24 @@ static bool seat(struct signaling *g, const struct socket *k, int64_t channel, s
  * and going. The member that would lose its seat to the newcomer has no say. */
 static bool may_announce(struct signaling *g, struct said *said, int64_t channel)
 {
-    const struct member *away = NULL;
+    struct roll roll = { .begun_ms = g->now, .until_ms = g->now, .gone = NULL };
 
     store_members(g->store, channel, &g->seats);
     if (g->seats.count >= (size_t)g->set->capacity)
-        away = longest_away(g);
-    return have_room(g, said, &g->seats, away != NULL ? away->socket : 0, 0);
+        call_members(g, &roll);
+    return have_room(g, said, &g->seats, roll.gone != NULL ? roll.gone->socket : 0, 0);
 }
 
-/* Ask CHANNEL's members (in g->seats) to show that they are there: their polls are answered, and
- * who does not poll again is not. */
+static void tell_full(struct signaling *g, const struct socket *k, struct span channel)
+{
+    struct member to = recipient(g, k);
+    struct members one = only(&to);
+
+    announce_channel(g, "full", channel, NULL, &one, 0);
+}
+
+/* CHANNEL's members (in g->seats) may not all be there: K waits to be told. Where a poll is held
+ * whose end the web server may not tell, a probe makes it look. */
 static void roll_call(struct signaling *g, const struct socket *k, struct span channel)
 {
     if (store_is_asking(g->store, channel, k->id))
@@ -570,14 +616,42 @@ static void roll_call(struct signaling *g, const struct socket *k, struct span c
     g->due_ms = g->now + ROLL_CALL_STEP_MS;
     for (size_t i = 0; i < g->seats.count; i++) {
         struct session *session = store_session_by_id(g->store, g->seats.list[i].session);
-        if (session == NULL)
+        if (session == NULL || session->holder == 0 || session->watched)
             continue;
-        session->polled_ms = 0;
-        session->nudge = session->holder != 0;
+        session->probe = true;
         session->changed = true;
         store_touch(g->store, session->id, session->holder);
     }
 }
+
+/* K takes a seat in CHANNEL (0: there is none of that name), or hears that it is full, or will be
+ * told which of the two. */
+static void take_seat(struct signaling *g, const struct socket *k, int64_t channel, struct span name)
+{
+    struct roll roll = { .begun_ms = g->now, .until_ms = g->now + g->set->roll_call_ms };
+
+    if (channel == 0)
+        create_channel(g, k, name);
+    else if (!seat(g, k, channel, name, &roll)) {
+        if (roll.unsure)
+            roll_call(g, k, name);
+        else
+            tell_full(g, k, name);
+    }
+}
+
+void signaling_back(struct signaling *g, const struct socket *socket)
+{
+    struct socket k = *socket;          /* a copy: the session's may move */
+    char text[CHANNEL_MAX + 1];
+
+    while (store_former_take(g->store, k.id, text, sizeof text)) {
+        struct span name = span_of(text);
+        take_seat(g, &k, store_channel(g->store, span_of(k.nsp), name), name);
+    }
+}
+
+/* ---- joining */
 
 /* The channel's name that the event's first argument gives, decoded into OUT. False: refused. */
 static bool channel_argument(struct signaling *g, struct said *said, char *out, size_t cap)
@@ -627,10 +701,8 @@ static void create_or_join(struct signaling *g, struct said *said)
         struct member to = recipient(g, k);
         struct members one = only(&to);
         announce_channel(g, "joined", name, k->public, &one, 0);
-    } else if (channel == 0) {
-        create_channel(g, k, name);
-    } else if (!seat(g, k, channel, name)) {
-        roll_call(g, k, name);
+    } else {
+        take_seat(g, k, channel, name);
     }
 }
 
@@ -804,6 +876,8 @@ void signaling_event(struct signaling *g, struct session *session, const struct 
 
 void signaling_lost(struct signaling *g, struct session *session)
 {
+    int64_t since_ms = session->ended_ms != 0 ? session->ended_ms : g->now;
+
     while (session->socket_count != 0 && !store_failed(g->store)) {
         /* each of these takes it out of the list */
         const struct socket *k = &session->sockets[0];
@@ -812,8 +886,10 @@ void signaling_lost(struct signaling *g, struct session *session)
         else if (g->set->recovery_window_ms == 0)
             signaling_left(g, k);
         else
-            store_socket_away(g->store, k->id, g->now);
+            store_socket_away(g->store, k->id, since_ms, since_ms + g->set->leave_after_ms);
     }
+    if (since_ms + g->set->leave_after_ms < g->due_ms)
+        g->due_ms = since_ms + g->set->leave_after_ms;
 }
 
 void signaling_close(struct signaling *g, struct session *session)
@@ -826,62 +902,26 @@ void signaling_close(struct signaling *g, struct session *session)
 
 /* ---- time */
 
-/* Members of a full channel that have not polled since the roll call began are away. */
-static void note_absence(struct signaling *g)
-{
-    for (size_t i = 0; i < g->seats.count; i++) {
-        const struct member *m = &g->seats.list[i];
-        struct session *session =
-            m->polled_ms == 0 ? store_session_by_id(g->store, m->session) : NULL;
-        if (session == NULL)
-            continue;
-        signaling_lost(g, session);
-        signaling_close(g, session);
-    }
-}
-
-static bool all_here(const struct signaling *g)
-{
-    for (size_t i = 0; i < g->seats.count; i++)
-        if (g->seats.list[i].session == 0 || g->seats.list[i].polled_ms == 0)
-            return false;
-    return true;
-}
-
-/* Let K in, or tell it that the channel is full. */
-static void conclude(struct signaling *g, const struct socket *k, int64_t channel, struct span name)
-{
-    struct member to = recipient(g, k);
-    struct members one = only(&to);
-
-    if (channel == 0)
-        create_channel(g, k, name);
-    else if (!seat(g, k, channel, name))
-        announce_channel(g, "full", name, NULL, &one, 0);
-}
-
 /* Look at one roll call. True: it is over. */
 static bool call_roll(struct signaling *g, const struct asking *a)
 {
-    struct socket k;
+    struct roll roll = { .begun_ms = a->due_ms - g->set->roll_call_ms, .until_ms = a->due_ms };
     struct span name = span_of(a->channel);
-    int64_t channel = 0;
+    struct socket k;
 
     if (!store_socket_by_id(g->store, a->socket, &k) || k.gone_ms != 0) {
         store_ask_end(g->store, a->id);
         return true;
     }
-    channel = store_channel(g->store, span_of(k.nsp), name);
-    if (channel != 0) {
-        store_members(g->store, channel, &g->seats);
-        if (g->now >= a->due_ms)
-            note_absence(g);
-        else if (g->seats.count >= (size_t)g->set->capacity && longest_away(g) == NULL
-                 && !all_here(g))
+    int64_t channel = store_channel(g->store, span_of(k.nsp), name);
+    if (channel == 0)
+        create_channel(g, &k, name);
+    else if (!seat(g, &k, channel, name, &roll)) {
+        if (roll.unsure)
             return false;
+        tell_full(g, &k, name);
     }
     store_ask_end(g->store, a->id);
-    conclude(g, &k, channel, name);
     return true;
 }
 
@@ -918,9 +958,36 @@ static int64_t end_windows(struct signaling *g)
     return g->now + SWEEP_MS;
 }
 
+/* K, which is away, leaves all its channels. */
+static void leave_all_away(struct signaling *g, const struct socket *k)
+{
+    struct channel channel;
+    int64_t after = 0;
+
+    while (store_channel_of(g->store, k->id, &after, &channel))
+        leave_away(g, channel.id, span_of(channel.name), k->id, k->public);
+}
+
+/* Sockets that have been away for some time leave their channels. Returns when to look again. */
+static int64_t end_absences(struct signaling *g)
+{
+    int64_t begun = store_written(g->store), next_ms;
+    struct socket k;
+
+    while (!store_failed(g->store) && store_socket_leaving(g->store, g->now, &k, &next_ms)) {
+        if (store_written(g->store) - begun > SIGNALING_SLICE)
+            return g->now;
+        leave_all_away(g, &k);
+        store_socket_left(g->store, k.id);
+    }
+    return next_ms < g->now + SWEEP_MS ? next_ms : g->now + SWEEP_MS;
+}
+
 void signaling_time(struct signaling *g)
 {
-    int64_t windows_ms = end_windows(g), rolls_ms = call_rolls(g);
+    int64_t absences_ms = end_absences(g), windows_ms = end_windows(g), rolls_ms = call_rolls(g);
 
     g->due_ms = windows_ms < rolls_ms ? windows_ms : rolls_ms;
+    if (absences_ms < g->due_ms)
+        g->due_ms = absences_ms;
 }

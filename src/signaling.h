@@ -38,6 +38,10 @@ void signaling_left(struct signaling *g, const struct socket *socket);
  * have left. */
 void signaling_lost(struct signaling *g, struct session *session);
 
+/* SOCKET was away and is recovered: it goes back into the channels that it lost meanwhile, as a
+ * joiner does; or hears `full`. */
+void signaling_back(struct signaling *g, const struct socket *socket);
+
 /* SESSION is over: its held poll, or its next, is told so. Its sockets were taken care of. */
 void signaling_close(struct signaling *g, struct session *session);
 

@@ -54,6 +54,9 @@ struct session {
     bool pinged;
     uint64_t last_post, last_poll;      /* seen_hash() of their t */
     int64_t poll, polled_ms, holder;
+    int64_t ended_ms;                   /* its last poll's connection has ended; 0: it has not */
+    uint64_t ports;                     /* the client's, in its last requests, 16 bits each */
+    bool watched, probe;
     int64_t answer;
     int64_t rate_ms, rate;
     bool nudge, closing;
@@ -177,14 +180,21 @@ bool store_socket_by_id(struct store *s, int64_t id, struct socket *out);
 struct socket *store_socket_recover(struct store *s, struct session *session,
                                     const struct socket *from, int64_t offset, int64_t now);
 
-/* Take the socket ID off its session: away since NOW; or for good. One that is gone gets nothing
- * more unless KEEP leaves it its session for what it is still owed. */
-void store_socket_away(struct store *s, int64_t id, int64_t now);
+/* Take the socket ID off its session: away since NOW, to leave its channels at LEAVE_MS; or for
+ * good. One that is gone gets nothing more unless KEEP leaves it its session for what it is still
+ * owed. */
+void store_socket_away(struct store *s, int64_t id, int64_t now, int64_t leave_ms);
 void store_socket_gone(struct store *s, int64_t id, bool keep, int64_t now);
 
 /* A socket that is away since before SINCE: a copy in *OUT; false: none. Begins no transaction
  * when there is none. */
 bool store_socket_expired(struct store *s, int64_t since, struct socket *out);
+
+/* A socket that is away and should have left its channels by NOW: a copy in *OUT; false: none, and
+ * *NEXT_MS is when there will be one. Begins no transaction when there is none. And it has left
+ * them. */
+bool store_socket_leaving(struct store *s, int64_t now, struct socket *out, int64_t *next_ms);
+void store_socket_left(struct store *s, int64_t id);
 
 /* ---- channels */
 
@@ -226,6 +236,11 @@ bool store_channel_of(struct store *s, int64_t socket, int64_t *after, struct ch
 
 /* The other members of all of SOCKET's channels, each once, into *M. */
 void store_peers(struct store *s, int64_t socket, struct members *m);
+
+/* SOCKET lost its place in CHANNEL while it was away. Take one of those that it lost so, into NAME;
+ * false: none is left. */
+void store_former_add(struct store *s, int64_t socket, struct span channel);
+bool store_former_take(struct store *s, int64_t socket, char *name, size_t cap);
 
 /* Newcomers that wait for a roll call. */
 struct asking {

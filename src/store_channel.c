@@ -298,6 +298,37 @@ void store_peers(struct store *s, int64_t socket, struct members *m)
     store_freshen(s, m);
 }
 
+/* ---- who lost its place while it was away */
+
+void store_former_add(struct store *s, int64_t socket, struct span channel)
+{
+    if (!store_begin(s))
+        return;
+    struct db_query *q = db_query(s->db, Q_former_insert);
+    db_put_int(q, 1, socket);
+    db_put_text(q, 2, channel);
+    store_check(s, db_run(q), "note what a socket lost");
+}
+
+bool store_former_take(struct store *s, int64_t socket, char *name, size_t cap)
+{
+    if (!store_begin(s))
+        return false;
+    struct db_query *q = db_query(s->db, Q_former_take);
+    db_put_int(q, 1, socket);
+    bool found = db_next(q) == DB_ROW && span_copy(db_text(q, 0), name, cap);
+    store_check(s, db_done(q), "see what a socket lost");
+    return found && !s->failed;
+}
+
+void store_former_end(struct store *s, int64_t socket)
+{
+    struct db_query *q = db_query(s->db, Q_former_delete);
+
+    db_put_int(q, 1, socket);
+    store_check(s, db_run(q), "forget what a socket lost");
+}
+
 /* ---- who asks to get in */
 
 void store_ask(struct store *s, struct span channel, int64_t socket, int64_t due_ms)

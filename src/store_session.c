@@ -26,7 +26,11 @@ enum {
     SE_RATE,
     SE_NUDGE,
     SE_CLOSING,
-    SE_PARTIAL
+    SE_PARTIAL,
+    SE_ENDED,
+    SE_PORTS,
+    SE_WATCHED,
+    SE_PROBE
 };
 
 static void read_session(struct db_query *q, struct session *session)
@@ -49,6 +53,10 @@ static void read_session(struct db_query *q, struct session *session)
     session->nudge = db_int(q, SE_NUDGE) != 0;
     session->closing = db_int(q, SE_CLOSING) != 0;
     buf_add_span(&session->partial, db_text(q, SE_PARTIAL));
+    session->ended_ms = db_int(q, SE_ENDED);
+    session->ports = (uint64_t)db_int(q, SE_PORTS);
+    session->watched = db_int(q, SE_WATCHED) != 0;
+    session->probe = db_int(q, SE_PROBE) != 0;
 }
 
 /* The session that Q, with its parameter bound, finds; with its sockets. Ends Q. */
@@ -217,6 +225,10 @@ static void write_session(struct store *s, const struct session *session)
     db_put_int(q, 12, session->nudge);
     db_put_int(q, 13, session->closing);
     db_put_blob(q, 14, buf_span(&session->partial));
+    db_put_int(q, 15, session->ended_ms);
+    db_put_int(q, 16, (int64_t)session->ports);
+    db_put_int(q, 17, session->watched);
+    db_put_int(q, 18, session->probe);
     store_check(s, db_run(q), "store a session");
 }
 

@@ -7,7 +7,7 @@
 /* ---- reading */
 
 enum { SK_ID, SK_PUBLIC, SK_PRIVATE, SK_NSP, SK_SESSION, SK_AWAY, SK_GONE, SK_HEARD,
-       SK_GREETING };
+       SK_GREETING, SK_LEAVE };
 
 static void read_socket(struct db_query *q, struct socket *k)
 {
@@ -222,7 +222,7 @@ struct socket *store_socket_recover(struct store *s, struct session *session,
     return k;
 }
 
-void store_socket_away(struct store *s, int64_t id, int64_t now)
+void store_socket_away(struct store *s, int64_t id, int64_t now, int64_t leave_ms)
 {
     if (!store_begin(s))
         return;
@@ -231,6 +231,7 @@ void store_socket_away(struct store *s, int64_t id, int64_t now)
     struct db_query *q = db_query(s->db, Q_socket_away);
     db_put_int(q, 1, id);
     db_put_int(q, 2, now);
+    db_put_int(q, 3, leave_ms);
     store_check(s, db_run(q), "store that a socket is away");
 }
 
@@ -261,6 +262,7 @@ void store_socket_gone(struct store *s, int64_t id, bool keep, int64_t now)
     db_put_int(q, 1, id);
     db_put_int(q, 2, now);
     store_check(s, db_run(q), "store that a socket has gone");
+    store_former_end(s, id);
 }
 
 static bool read_expired(struct store *s, int64_t since, struct socket *out)
@@ -277,4 +279,34 @@ bool store_socket_expired(struct store *s, int64_t since, struct socket *out)
         return false;
     /* Seen from outside of a transaction, it may just be coming back through another process. */
     return s->begun || (store_begin(s) && read_expired(s, since, out));
+}
+
+static bool read_leaving(struct store *s, int64_t now, struct socket *out, int64_t *next_ms)
+{
+    struct db_query *q = db_query(s->db, Q_socket_leaving);
+    bool found = db_next(q) == DB_ROW;
+
+    *next_ms = found ? db_int(q, SK_LEAVE) : INT64_MAX;
+    if (found)
+        read_socket(q, out);
+    store_check(s, db_done(q), "find a socket that is away");
+    return found && !s->failed && *next_ms <= now;
+}
+
+bool store_socket_leaving(struct store *s, int64_t now, struct socket *out, int64_t *next_ms)
+{
+    *next_ms = INT64_MAX;
+    if (s->failed || !read_leaving(s, now, out, next_ms))
+        return false;
+    /* Seen from outside of a transaction, it may just be coming back through another process. */
+    return s->begun || (store_begin(s) && read_leaving(s, now, out, next_ms));
+}
+
+void store_socket_left(struct store *s, int64_t id)
+{
+    if (!store_begin(s))
+        return;
+    struct db_query *q = db_query(s->db, Q_socket_left);
+    db_put_int(q, 1, id);
+    store_check(s, db_run(q), "store that a socket has left");
 }

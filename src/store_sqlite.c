@@ -17,6 +17,7 @@
 #include "store_format.h"
 #include "sql_schema.h"
 #include "sql_upgrade_1.h"
+#include "sql_upgrade_2.h"
 #include "sql_views.h"
 
 /* how long a turn waits for another process: some clients lose what is answered 503 */
@@ -212,9 +213,12 @@ static int create(struct store *s, struct buf *why)
     return 0;
 }
 
-static int upgrade_from(struct store *s, const char *steps, struct buf *why)
+/* From VERSION to the next. */
+static int upgrade_step(struct store *s, int64_t version, struct buf *why)
 {
-    if (db_exec(s->db, steps) == -1 || write_version(s) == -1)
+    static const char *const steps[STORE_VERSION] = { [1] = SQL_UPGRADE_1, [2] = SQL_UPGRADE_2 };
+
+    if (db_exec(s->db, steps[version]) == -1 || write_version(s) == -1)
         return explain(s, "upgrade the tables", why);
     return 0;
 }
@@ -243,10 +247,9 @@ static int upgrade(struct store *s, struct buf *why)
     if (db_exec(s->db, "BEGIN IMMEDIATE") == -1)
         return explain(s, "open the database", why);
     int64_t version = read_version(s, why);
-    int code = version == STORE_VERSION ? 0
-               : version == 0           ? create(s, why)
-               : version == 1           ? upgrade_from(s, SQL_UPGRADE_1, why)
-                                        : -1;
+    int code = version == -1 ? -1 : version == 0 ? create(s, why) : 0;
+    for (; code == 0 && version > 0 && version < STORE_VERSION; version++)
+        code = upgrade_step(s, version, why);
     if (code == 0 && db_exec(s->db, "COMMIT") == -1)
         code = explain(s, "create the tables", why);
     if (code == -1)

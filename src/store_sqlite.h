@@ -177,6 +177,9 @@ static inline struct entry *store_entry(struct session *session)
 void store_unlist(struct store *s, int64_t socket);
 void store_release_rooms(struct store *s);
 
+/* SOCKET comes back no more, so nothing that it lost is kept for it. */
+void store_former_end(struct store *s, int64_t socket);
+
 /* ---- store_message.c, store_delivery.c */
 
 /* A message has one listener less to wait for. After the last: what need not be kept of it goes. */

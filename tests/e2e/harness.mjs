@@ -104,12 +104,14 @@ function lighttpdConf({ dir, port, maxProcs, cgi, env, also, lighttpd }) {
     const handler = cgi
         ? `server.modules += ( "mod_cgi", "mod_alias", "mod_setenv" )
 ${mapped} {
+    server.stream-response-body = 1
     alias.url = ( ${quoted(path)} => ${quoted(program)}, ${quoted(path.slice(0, -1))} => ${quoted(program)} )
     cgi.assign = ( "" => "" )
     setenv.set-environment = (\n${pairs({ ...sanitizerOptions(), ...env })}\n    )
 }`
         : `server.modules += ( "mod_fastcgi" )
 ${mapped} {
+    server.stream-response-body = 1
     $HTTP["request-method"] == "GET" { server.error-handler = ${quoted(`${path}?again=GET`)} }
     $HTTP["request-method"] == "POST" { server.error-handler = ${quoted(`${path}?again=POST`)} }
     fastcgi.server = ( "/" => ((

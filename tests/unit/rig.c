@@ -47,6 +47,8 @@ static bool scripted_next(struct host *h, struct request *rq)
                             .body = span_of(g->body),
                             .address = span_of(s->rig->address),
                             .forwarded = s->rig->forwarded,
+                            .software = span_of(s->rig->software),
+                            .port = s->rig->port,
                             .again = s->rig->again,
                             .cut = s->rig->cut,
                             .content_type = SPAN("text/plain;charset=UTF-8"),
@@ -62,7 +64,9 @@ static void scripted_answer(struct host *h, struct conn c, bool parked, struct s
 
     (void)parked;
     assert_null(r->answers[c.fd]);      /* once */
-    if (text.len != 0) {
+    if (text.len != 0 && r->begun[c.fd]) {
+        body = text.p;
+    } else if (text.len != 0) {
         body = memmem(text.p, text.len, "\r\n\r\n", 4);
         assert_non_null(body);
         body += 4;
@@ -73,6 +77,18 @@ static void scripted_answer(struct host *h, struct conn c, bool parked, struct s
     /* tests of lacking memory leave this allocation alone */
     assert_return_code(asprintf(&out, "%s %.*s", status, len, len != 0 ? body : ""), 0);
     r->answers[c.fd] = out;
+}
+
+static bool scripted_begin(struct host *h, struct conn c, struct span text)
+{
+    struct rig *r = ((struct scripted *)h)->rig;
+
+    assert_null(r->answers[c.fd]);
+    assert_false(r->begun[c.fd]);       /* once */
+    assert_memory_equal(text.p + text.len - 4, "\r\n\r\n", 4);
+    assert_null(memmem(text.p, text.len, "Content-Length", 14));
+    r->begun[c.fd] = true;
+    return true;
 }
 
 static void scripted_park(struct host *h, struct conn c, int64_t key)
@@ -93,6 +109,7 @@ static bool scripted_idle(const struct host *h)
 
 static const struct host_engine engine = { .next = scripted_next,
                                            .park = scripted_park,
+                                           .begin = scripted_begin,
                                            .answer = scripted_answer,
                                            .stop = scripted_stop,
                                            .idle = scripted_idle };
@@ -190,6 +207,7 @@ void rig_forget(struct rig *r)
     for (int i = 0; i < r->requests; i++) {
         free(r->answers[i]);
         r->answers[i] = NULL;
+        r->begun[i] = false;
     }
     r->requests = 0;
 }

@@ -33,6 +33,7 @@ struct rig {
     char dir[64];
     int64_t now;                        /* the clock: milliseconds */
     char *answers[RIG_REQUESTS];        /* "STATUS BODY"; NULL: not answered yet */
+    bool begun[RIG_REQUESTS];           /* the answer was begun: it has headers, and no body yet */
     int requests;
     /* the process's own number; 0: its pid. Grows by 2 with every restart */
     int64_t self;
@@ -41,6 +42,8 @@ struct rig {
     bool again;                         /* requests come as lighttpd's error handler asks them again */
     bool cut;                           /* requests come as those that did not arrive whole */
     const char *address;                /* of the clients whose requests follow */
+    const char *software;               /* the web server that they come through */
+    uint16_t port;                      /* the client's connection */
     bool forwarded;                     /* by a proxy, as it says itself */
     bool behind;                        /* requests wait that were not read */
     bool rings;                         /* other processes are to be woken: the test clears it */

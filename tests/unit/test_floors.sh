@@ -12,7 +12,7 @@ buf
 id log
 settings
 json
-eio sio http mask seen
+eio sio http mask seen presence
 db host stats store_format
 store park bell
 signaling store_* host_*
@@ -37,6 +37,7 @@ sql_schema.h: store_*
 sql_queries.h: store_*
 sql_views.h: store_*
 sql_upgrade_1.h: store_*
+sql_upgrade_2.h: store_*
 sql_ctl.h: ctl_* polluxctl.c
 '
 

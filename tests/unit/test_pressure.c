@@ -85,6 +85,7 @@ static void seat_of_one_away_is_given_whatever_waits_for_it(void **state)
     client_post(&b, "1");
     while (owed(&b) < 5)
         client_post(&a, "42[\"x\"]");
+    rig_wait(&r, r.set.roll_call_ms);
     client_join(&c, &r, "room");
     assert_non_null(strstr(client_hear(&c), "42[\"joined\",\"room\""));
     rig_close(&r);

@@ -582,6 +582,14 @@ static void hear_leave(struct sim *s, struct peer *p, const char *packet)
         }
 }
 
+/* Who left while it was away and came back may leave once more. */
+static void hear_joining(struct sim *s, struct peer *p, const char *packet)
+{
+    for (int i = 0; i < s->life_count; i++)
+        if (strstr(packet, s->lives[i].id) != NULL)
+            s->lives[p->life].leaves &= ~(UINT64_C(1) << i);
+}
+
 /* What official clients take for their offset: the last argument, if it is a string. */
 static void note_offset(struct peer *p, const char *packet)
 {
@@ -605,10 +613,13 @@ static void hear_packet(struct sim *s, struct peer *p, const char *packet)
         bool marker = strncmp(packet, "42[\"pollux\",", 12) == 0;
         if (strncmp(packet, "42[\"leave\"", 10) == 0)
             hear_leave(s, p, packet);
+        else if (strncmp(packet, "42[\"broadcast: joined\"", 22) == 0)
+            hear_joining(s, p, packet);
         else if (strncmp(packet, "42[\"created\"", 12) == 0
-                 || strncmp(packet, "42[\"joined\"", 11) == 0)
+                 || strncmp(packet, "42[\"joined\"", 11) == 0) {
             p->in = true;
-        else if (!marker)
+            s->lives[p->life].leaves = 0;       /* others may have come back before it did */
+        } else if (!marker)
             hear_message(s, p, packet);
         if (marker || p->kind != SHIM)
             note_offset(p, packet);

@@ -1,0 +1,13 @@
+-- From schema 2 to 3: who is gone is told by the ends of connections, and leaves its channels before its window is over.
+ALTER TABLE polling ADD COLUMN ended_ms INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE polling ADD COLUMN ports INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE polling ADD COLUMN watched INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE polling ADD COLUMN probe INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE socket ADD COLUMN leave_ms INTEGER;
+UPDATE socket SET leave_ms = away_ms + 4000 WHERE away_ms IS NOT NULL;
+CREATE INDEX socket_leave ON socket (leave_ms) WHERE leave_ms IS NOT NULL;
+CREATE TABLE former (
+    socket      INTEGER NOT NULL,
+    channel     TEXT    NOT NULL,
+    PRIMARY KEY (socket, channel)
+) STRICT, WITHOUT ROWID;

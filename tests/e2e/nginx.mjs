@@ -1,0 +1,113 @@
+// The program on a socket of its own, alone or behind nginx.
+
+import { spawn } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import net from 'node:net';
+import { tmpdir, userInfo } from 'node:os';
+import { join } from 'node:path';
+import { LIMIT_MS, engine, freePort, isWorker, program, until } from './harness.mjs';
+
+const nginxBinary = ['/usr/sbin/nginx', '/usr/local/sbin/nginx', '/usr/bin/nginx'].find(existsSync) ?? 'nginx';
+
+/** As the README has it. */
+const nginxConf = (dir, port) => `
+${process.getuid() === 0 ? `user ${userInfo().username};` : ''}
+worker_processes 1;
+daemon off;
+pid ${dir}/nginx.pid;
+error_log ${dir}/nginx.log;
+events { worker_connections 1000; }
+http {
+    access_log off;
+    client_body_temp_path ${dir}/body;
+    proxy_temp_path ${dir}/proxy;
+    fastcgi_temp_path ${dir}/fastcgi;
+    uwsgi_temp_path ${dir}/uwsgi;
+    scgi_temp_path ${dir}/scgi;
+    upstream pollux { server unix:${dir}/socket; keepalive 64; }
+    server {
+        listen 127.0.0.1:${port};
+        location ~ ^/socket\\.io/?$ {
+            include /etc/nginx/fastcgi_params;
+            fastcgi_pass pollux;
+            fastcgi_keep_conn on;
+            fastcgi_next_upstream off;
+            error_page 502 = @again;
+        }
+        location @again { include /etc/nginx/fastcgi_params; fastcgi_pass unix:${dir}/socket; }
+    }
+}
+`;
+
+export const childrenOf = (pid) => readFileSync(`/proc/${pid}/task/${pid}/children`, 'latin1').trim().split(' ').filter(Boolean).map(Number);
+
+/** A process that ends with the test; its words go to FILE. */
+export function run(t, command, args, { env = {}, file, input = 'ignore' }) {
+    const own = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('POLLUX_')));
+    const child = spawn(command, args, { env: { ...own, ...env }, stdio: [input, 'pipe', 'pipe'] });
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => writeFileSync(file, data, { flag: 'a' }));
+    const ended = new Promise((done) => child.on('exit', done));
+    t.after(async () => {
+        child.kill('SIGTERM');
+        const late = setTimeout(() => child.kill('SIGKILL'), LIMIT_MS);
+        await ended;
+        clearTimeout(late);
+    });
+    return { pid: child.pid, ended };
+}
+
+/** A listening TCP socket, as what starts a FastCGI program passes it on. */
+export async function listening() {
+    const server = net.createServer();
+    await new Promise((done) => server.listen(0, '127.0.0.1', done));
+    return server;
+}
+
+/** The program on a socket, started by itself; again() starts it anew. */
+export async function startProgram(t, { procs = 1, tcp = null } = {}) {
+    const dir = mkdtempSync(join(tmpdir(), 'pollux-nginx-'));
+    t.after(() => rmSync(dir, { recursive: true, force: true, maxRetries: 5 }));
+    mkdirSync(join(dir, 'data'), { mode: 0o700 });
+    writeFileSync(join(dir, 'program.log'), '');
+    const socket = tcp ? tcp.address() : join(dir, 'socket');
+    const env = { POLLUX_CONFIG: '/dev/null', POLLUX_STORE: join(dir, 'data'), POLLUX_PROCESSES: String(procs) };
+    const self = {
+        dir, socket,
+        async again() {
+            const file = join(dir, 'program.log');
+            self.process = tcp ? run(t, program, [], { env, file, input: tcp._handle.fd }) : run(t, program, ['--socket', socket], { env, file });
+            tcp?.close();
+            await until(() => new Promise((done) => {
+                const attempt = net.connect(socket, () => { attempt.destroy(); done(true); }).on('error', () => done(false));
+            }), LIMIT_MS, 'the socket of the program').catch((error) => { throw new Error(`${error.message}\n${self.log()}`); });
+            await until(() => self.workers().length === procs, LIMIT_MS, 'its workers');
+        },
+        workers: () => childrenOf(self.process.pid).filter(isWorker),
+        log: () => readFileSync(join(dir, 'program.log'), 'utf8'),
+    };
+    await self.again();
+    return self;
+}
+
+/** The same behind nginx. */
+export async function startNginx(t, options) {
+    const server = await startProgram(t, options);
+    const port = await freePort();
+    const conf = join(server.dir, 'nginx.conf');
+    writeFileSync(conf, nginxConf(server.dir, port));
+    run(t, nginxBinary, ['-p', server.dir, '-c', conf], { file: join(server.dir, 'nginx.log') });
+    const url = `http://127.0.0.1:${port}`;
+    await until(async () => {
+        const first = engine(url);
+        try {
+            const answer = await first.open();
+            if (answer.status === 200) await first.post('1');
+            return answer.status === 200;
+        } catch {
+            return false;
+        } finally {
+            first.end();
+        }
+    }, LIMIT_MS, 'an answer through nginx');
+    return Object.assign(server, { url });
+}
