@@ -6,7 +6,7 @@ enum presence presence_of(const struct signs *s, int64_t now, int64_t begun_ms, 
 {
     if (s->ended_ms != 0)
         return now - s->ended_ms >= grace_ms ? PRESENCE_GONE : PRESENCE_UNSURE;
-    if (s->watched || s->polled_ms >= begun_ms)
-        return PRESENCE_HERE;
-    return now >= until_ms ? PRESENCE_HERE : PRESENCE_UNSURE;
+    if (s->watched && begun_ms + PRESENCE_TOLD_MS < until_ms)
+        until_ms = begun_ms + PRESENCE_TOLD_MS;
+    return s->polled_ms >= begun_ms || now >= until_ms ? PRESENCE_HERE : PRESENCE_UNSURE;
 }

@@ -9,8 +9,9 @@
  * and only when a grace has passed since: whoever was cut off for a moment comes back in it. Slow is
  * not gone. A page that sits in a blocking prompt() takes an answer and asks for no other, for
  * minutes; a line may take seconds. So a poll that does not come is no evidence. A held poll of
- * whose end the web server would tell is a sign of life; where it may not tell, the answer is begun
- * (a probe), which makes it look, and for so long nothing is sure.
+ * whose end the web server would tell is a sign of life, once the word of an end just then has had
+ * the time to come; where it may not tell, the answer is begun (a probe), which makes it look, and for
+ * so long nothing is sure.
  */
 #ifndef POLLUX_PRESENCE_H
 #define POLLUX_PRESENCE_H
@@ -23,6 +24,9 @@ enum presence {
     PRESENCE_UNSURE,                    /* it may yet prove to be gone */
     PRESENCE_GONE
 };
+
+/* The end of a connection that is watched is told within this time. */
+#define PRESENCE_TOLD_MS 250
 
 /* What is known of a channel's member. Times are milliseconds since 1970. */
 struct signs {

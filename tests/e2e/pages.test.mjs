@@ -2,22 +2,15 @@
 // In every test the pages' consoles must stay free of errors.
 
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
 import { after, before, describe, it } from 'node:test';
 import { chromium } from 'playwright-core';
+import { chromiumOptions } from './browser.mjs';
 import { LIMIT_MS, channelName, startPollux, until } from './harness.mjs';
-
-const executablePath = process.env.POLLUX_CHROMIUM ?? '/usr/bin/chromium';
-const args = [
-    '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update',
-    '--disable-sync', '--use-fake-ui-for-media-stream', '--use-fake-device-for-media-stream',
-];
 
 let server, browser;
 
 before(async () => {
-    if (!existsSync(executablePath)) throw new Error(`${executablePath} is not there; install chromium, or name it in POLLUX_CHROMIUM`);
-    [server, browser] = await Promise.all([startPollux({ procs: 2 }), chromium.launch({ executablePath, args, headless: true })]);
+    [server, browser] = await Promise.all([startPollux({ procs: 2 }), chromium.launch(chromiumOptions())]);
 });
 
 after(async () => {

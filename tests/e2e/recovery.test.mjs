@@ -33,6 +33,11 @@ async function cut(a, line) {
     await noticed;
 }
 
+/** The polls of all in CHANNEL wait: who is cut off then leaves a trace. */
+const allWait = (server, channel) => until(() => server.sql(`select count(*) as n from member m join channel c on c.id = m.channel
+    join socket k on k.id = m.socket join polling p on p.session = k.session where c.name = '${channel}' and holder <> 0`)[0].n === 2,
+LIMIT_MS, 'both polls being held');
+
 /** B's numbers up to LAST have come, each once, in order, behind FIRST. */
 async function hears(one, first, last) {
     await until(() => numbers(one).length >= last - first).catch((error) => assert.fail(`${error.message}; heard: ${numbers(one).join(' ')}`));
@@ -131,6 +136,7 @@ describe('recovery', () => {
             it('a_newcomer_takes_the_seat_of_one_who_is_away', async (t) => {
                 const { a, b, channel, line } = await couple(t, of.server, factory);
                 const { id } = a;
+                await allWait(of.server, channel);
                 await cut(a, line);
                 const c = await peer(factory, of.server.url);
                 t.after(() => c.socket.close());
@@ -318,6 +324,7 @@ describe('recovery on the wire', () => {
     it('a_page_that_reloads_never_meets_its_own_ghost', async (t) => {
         const { raw, b, channel } = await pairing(t);
         raw.startPoll();
+        await allWait(of.server, channel);
         raw.end(); // without a word
         const next = client();
         const { sid } = await next.connect();

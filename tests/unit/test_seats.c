@@ -66,7 +66,8 @@ static void evidence_and_nothing_else_speaks_against_somebody(void **state)
         int64_t now;
         enum presence expected;
     } cases[] = {
-        { { .ended_ms = 0, .polled_ms = 10, .watched = true }, 1000, PRESENCE_HERE },
+        { { .ended_ms = 0, .polled_ms = 10, .watched = true }, 1249, PRESENCE_UNSURE },
+        { { .ended_ms = 0, .polled_ms = 10, .watched = true }, 1250, PRESENCE_HERE },
         { { .ended_ms = 0, .polled_ms = 10, .watched = false }, 1000, PRESENCE_UNSURE },
         { { .ended_ms = 0, .polled_ms = 10, .watched = false }, 2999, PRESENCE_UNSURE },
         { { .ended_ms = 0, .polled_ms = 10, .watched = false }, 3000, PRESENCE_HERE },
@@ -83,7 +84,7 @@ static void evidence_and_nothing_else_speaks_against_somebody(void **state)
                          cases[i].expected);
 }
 
-static void third_is_told_full_at_once_where_ends_are_told(void **state)
+static void third_is_told_full_soon_where_ends_are_told(void **state)
 {
     struct rig r;
     struct client a, b, c;
@@ -94,6 +95,8 @@ static void third_is_told_full_at_once_where_ends_are_told(void **state)
     pair(&r, &a, &b);
     int poll = a.poll;
     client_join(&c, &r, "room");
+    assert_said(&c, "");
+    rig_wait(&r, 300);
     assert_said(&c, "42[\"full\",\"room\"]");
     assert_null(rig_answer(&r, poll));          /* nobody was disturbed */
     assert_false(r.begun[poll]);
@@ -112,6 +115,7 @@ static void connections_that_asked_before_are_watched(void **state)
     r.port = 50000;
     pair(&r, &a, &b);
     client_join(&c, &r, "room");
+    rig_wait(&r, 300);
     assert_said(&c, "42[\"full\",\"room\"]");
     r.port = 50001;
     client_post(&a, "42[\"x\"]");               /* b is answered, and polls through a new one */
@@ -219,6 +223,23 @@ static void a_newcomer_takes_the_seat_of_one_whose_connection_has_ended(void **s
     client_hear(&a);
     const char *leave = strstr(a.heard, "42[\"leave\",\"room\""), *join = strstr(a.heard, "42[\"join\"");
     assert_true(leave != NULL && join != NULL && leave < join);
+    rig_close(&r);
+}
+
+static void the_word_of_an_end_is_waited_for(void **state)
+{
+    struct rig r;
+    struct client a, b, c;
+
+    (void)state;
+    rig_open(&r, quiet);
+    r.software = "nginx/1.22.1";
+    pair(&r, &a, &b);
+    client_join(&c, &r, "room");
+    rig_wait(&r, 5);
+    cut(&b);
+    rig_wait(&r, 2100);
+    assert_true(heard(&c, "42[\"joined\",\"room\""));
     rig_close(&r);
 }
 
@@ -378,8 +399,10 @@ static void who_finds_no_room_is_told_full(void **state)
     client_join(&c, &r, "room");                /* takes the seat */
     assert_true(heard(&c, "42[\"joined\""));
     client_hear(&a);
+    rig_wait(&r, 500);
     come_back(&again, &b);
-    assert_non_null(strstr(again.heard, "42[\"full\",\"room\"]"));
+    rig_wait(&r, 300);
+    assert_non_null(strstr(client_hear(&again), "42[\"full\",\"room\"]"));
     assert_int_equal(rig_sql(&r, "SELECT count(*) FROM member"), 2);
     rig_close(&r);
 }
@@ -479,13 +502,14 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(evidence_and_nothing_else_speaks_against_somebody),
-        cmocka_unit_test(third_is_told_full_at_once_where_ends_are_told),
+        cmocka_unit_test(third_is_told_full_soon_where_ends_are_told),
         cmocka_unit_test(connections_that_asked_before_are_watched),
         cmocka_unit_test(third_is_told_full_in_time_where_ends_may_not_be_told),
         cmocka_unit_test(who_polls_again_is_there),
         cmocka_unit_test(who_is_slow_keeps_the_seat),
         cmocka_unit_test(a_begun_answer_is_ended_with_what_there_is),
         cmocka_unit_test(a_newcomer_takes_the_seat_of_one_whose_connection_has_ended),
+        cmocka_unit_test(the_word_of_an_end_is_waited_for),
         cmocka_unit_test(who_has_been_gone_for_long_enough_loses_the_seat_at_once),
         cmocka_unit_test(who_comes_back_in_the_grace_keeps_the_seat),
         cmocka_unit_test(a_post_is_no_sign_of_life),
