@@ -98,7 +98,7 @@ static void allow_origin(const struct core *c, struct http_answer *a, struct spa
 static void write_error(struct core *c, int status, enum eio_error code, const char *message,
                         struct span origin)
 {
-    char body[320];
+    char body[400];
     int len = snprintf(body, sizeof body, "{\"code\":%d,\"message\":\"%s\"}", (int)code, message);
     struct http_answer a = { .status = status,
                              .type = "application/json",
@@ -279,6 +279,21 @@ static bool from_elsewhere(const struct request *rq)
     return span_is(rq->fetch_site, "cross-site") || span_is(rq->fetch_site, "same-site");
 }
 
+/* Is the request's page one of this very server's? Some web servers (nginx, as Debian sets it up)
+ * leave the port out of the Host header; which it is they say besides. Behind a proxy the header may
+ * be another altogether, but browsers say themselves what they see, and no page can make them lie. */
+static bool from_here(const struct request *rq)
+{
+    /* the scheme is taken as given: TLS may end at a proxy before the web server */
+    bool https = span_starts(rq->origin, "https:");
+    char whole[300];
+    int len = snprintf(whole, sizeof whole, "%.*s:%u", (int)(rq->host.len % 256), rq->host.p,
+                       (unsigned)rq->server_port);
+
+    return span_is(rq->fetch_site, "same-origin") || http_same_origin(rq->origin, rq->host, https)
+           || http_same_origin(rq->origin, (struct span){ whole, (size_t)len }, https);
+}
+
 /* May the page that asks talk to us? Pages of the same site may, and programs that are no pages. */
 static bool origin_allowed(struct call *call)
 {
@@ -287,11 +302,50 @@ static bool origin_allowed(struct call *call)
     if (rq->origin.len == 0)
         return !from_elsewhere(rq)
                || http_origin_allowed(SPAN("*"), call->c->set->allowed_origins);
-    if (http_same_origin(rq->origin, rq->host, span_starts(rq->origin, "https:")))
-        /* the scheme is taken as given: TLS may end at a proxy before the web server */
+    if (from_here(rq))
         return true;
     call->cross_origin = http_origin_allowed(rq->origin, call->c->set->allowed_origins);
     return call->cross_origin;
+}
+
+/* TEXT of the request, for a sentence. */
+static struct span shown(struct span text)
+{
+    return text.len == 0 ? SPAN("(none)") : http_is_plain(text) ? text : SPAN("(unprintable)");
+}
+
+static void refuse_origin(struct call *call)
+{
+    struct span origin = shown(call->rq->origin), host = shown(call->rq->host);
+    char why[300];
+
+    snprintf(why, sizeof why,
+             "Forbidden: pages of the origin %.*s may not connect to the host %.*s; see "
+             "allowed_origins",
+             (int)origin.len, origin.p, (int)host.len, host.p);
+    core_answer_error(call, 403, EIO_FORBIDDEN, why);
+}
+
+static void refuse_host(struct call *call)
+{
+    struct span host = shown(call->rq->host);
+    char why[200];
+
+    snprintf(why, sizeof why, "Forbidden: the host %.*s is not served here; see served_hosts",
+             (int)host.len, host.p);
+    core_answer_error(call, 403, EIO_FORBIDDEN, why);
+}
+
+/* The web server has refused the request and asks for the words. */
+static void pass_refusal(struct call *call)
+{
+    char why[120];
+
+    origin_allowed(call);               /* so that the page may read it */
+    snprintf(why, sizeof why, "%s: the web server refused this request (%d)%s",
+             http_reason(call->rq->refused), call->rq->refused,
+             call->rq->refused == 413 ? "; see maxPayload of the handshake" : "");
+    core_answer_error(call, call->rq->refused, EIO_BAD_REQUEST, why);
 }
 
 static void preflight(struct call *call)
@@ -492,6 +546,14 @@ void core_take(struct core *c, struct host *h, const struct request *rq, int64_t
         core_answer_plain(&call, 404, "text/plain; charset=UTF-8", SPAN("Not found\n"));
         return;
     }
+    if (rq->refused != 0) {
+        pass_refusal(&call);
+        return;
+    }
+    if (rq->host.len != 0 && !http_host_served(rq->host, c->set->served_hosts)) {
+        refuse_host(&call);
+        return;
+    }
     bool allowed = origin_allowed(&call);
     if (http_method(rq->method) == HTTP_OPTIONS && allowed) {
         preflight(&call);
@@ -503,8 +565,7 @@ void core_take(struct core *c, struct host *h, const struct request *rq, int64_t
     if (!well_formed(&call, q.transport, q.known))
         return;
     if (!allowed)
-        core_answer_error(&call, 403, EIO_FORBIDDEN,
-                          "Forbidden: pages of this origin may not connect; see allowed_origins");
+        refuse_origin(&call);
     else if (q.known)
         take_session(&call, &q);
     else if (strcmp(q.version, "4") != 0)

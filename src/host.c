@@ -88,15 +88,17 @@ static struct span request_path(const char *uri)
 
 /* lighttpd's error-handler: when a process dies, what it had not answered is asked again, as a GET
  * without body. REDIRECT_STATUS has the error, REQUEST_URI the query, and the handler's address,
- * hence QUERY_STRING, the method, since nothing else tells it. */
+ * hence QUERY_STRING, the method, since nothing else tells it. What lighttpd refused itself, such as
+ * a body that is too long, comes here as well, and is answered with the status that it had. */
 static void ask_again(struct request *rq, const char *status, const char *uri)
 {
     const char *query = uri != NULL ? strchr(uri, '?') : NULL;
     int64_t code;
 
-    if (status == NULL || !span_int(span_of(status), &code) || code < 400)
+    if (status == NULL || !span_int(span_of(status), &code) || code < 400 || code > 599)
         return;
-    rq->again = true;
+    rq->again = code == 500 || (code >= 502 && code <= 504);
+    rq->refused = rq->again ? 0 : (int)code;
     rq->method = span_is(rq->query, "again=GET")    ? SPAN("GET")
                  : span_is(rq->query, "again=POST") ? SPAN("POST")
                                                     : SPAN("unknown");
@@ -104,7 +106,7 @@ static void ask_again(struct request *rq, const char *status, const char *uri)
 }
 
 enum variable {
-    METHOD, URI, SCRIPT, QUERY, CONTENT_TYPE, CONTENT_LENGTH, ORIGIN, HOST, FETCH_SITE, HTTPS,
+    METHOD, URI, SCRIPT, QUERY, CONTENT_TYPE, CONTENT_LENGTH, ORIGIN, HOST, SERVER_PORT, FETCH_SITE, HTTPS,
     ADDRESS, PORT, FORWARDED, SOFTWARE, CORS_HEADERS, STATUS, VARIABLES
 };
 
@@ -119,6 +121,7 @@ static const struct span names[VARIABLES] = {
     [CONTENT_LENGTH] = NAME("CONTENT_LENGTH"),
     [ORIGIN] = NAME("HTTP_ORIGIN"),
     [HOST] = NAME("HTTP_HOST"),
+    [SERVER_PORT] = NAME("SERVER_PORT"),
     [FETCH_SITE] = NAME("HTTP_SEC_FETCH_SITE"),
     [HTTPS] = NAME("HTTPS"),
     [ADDRESS] = NAME("REMOTE_ADDR"),
@@ -158,6 +161,7 @@ size_t host_read_variables(struct request *rq, char *const *variables)
     rq->content_type = span_of(get[CONTENT_TYPE]);
     rq->origin = span_of(get[ORIGIN]);
     rq->host = span_of(get[HOST]);
+    rq->server_port = port_number(get[SERVER_PORT]);
     rq->fetch_site = span_of(get[FETCH_SITE]);
     rq->https = get[HTTPS] != NULL && strcmp(get[HTTPS], "on") == 0;
     rq->address = span_of(get[ADDRESS]);

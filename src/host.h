@@ -30,7 +30,8 @@ struct request {
     bool cut;
     struct span content_type;
     struct span origin;         /* the Origin header; empty: none */
-    struct span host;           /* the Host header */
+    struct span host;           /* the Host header; some web servers leave out its port */
+    uint16_t server_port;       /* which this is then; 0: not known */
     struct span fetch_site;     /* Sec-Fetch-Site: what the browser says of the page that asks */
     bool https;
     struct span address;        /* the client's network address */
@@ -41,6 +42,8 @@ struct request {
     /* The web server asks once more: the process that had the request died without an answer. Of
      * what is asked again the body is lost. */
     bool again;
+    /* The web server refused it with this status and asks what to say; 0: it did not. */
+    int refused;
 };
 
 struct host;

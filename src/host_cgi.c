@@ -7,6 +7,9 @@
 
 #include "host_engine.h"
 
+/* How long a body may take to come. */
+#define BODY_MS 60000
+
 struct cgi {
     struct host host;
     struct buf body;
@@ -18,22 +21,45 @@ struct cgi {
     int64_t key;
 };
 
+/* Read up to CAP bytes into OUT, by UNTIL_MS (of host_now()) at the latest. 0: no more comes. */
+static size_t get(char *out, size_t cap, int64_t until_ms)
+{
+    struct pollfd in = { STDIN_FILENO, POLLIN, 0 };
+    int64_t left_ms = until_ms - host_now();
+    ssize_t got = -1;
+
+    if (out != NULL && left_ms > 0 && poll(&in, 1, (int)left_ms) > 0)
+        while ((got = read(STDIN_FILENO, out, cap)) == -1 && errno == EINTR)
+            ;
+    return got > 0 ? (size_t)got : 0;
+}
+
+/* Take a body of WANT bytes, none of which is kept: a web server that finds nobody to read it may
+ * break the connection instead of passing the answer on. */
+static void skip_body(size_t want, int64_t until_ms)
+{
+    char rest[65536];
+    size_t got;
+
+    while (want != 0
+           && (got = get(rest, want < sizeof rest ? want : sizeof rest, until_ms)) != 0)
+        want -= got;
+}
+
 /* Read the body of WANT bytes. */
 static void read_body(struct cgi *c, struct request *rq, size_t want)
 {
+    int64_t until_ms = host_now() + BODY_MS;
+    size_t got;
+
     if (want > c->max_body) {
+        skip_body(want, until_ms);
         rq->body_too_long = true;
         return;
     }
-    while (c->body.len < want) {
-        char *room = buf_room(&c->body, want - c->body.len);
-        ssize_t got = room != NULL ? read(STDIN_FILENO, room, want - c->body.len) : 0;
-        if (got == -1 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            break;
-        buf_used(&c->body, (size_t)got);
-    }
+    while (c->body.len < want
+           && (got = get(buf_room(&c->body, want - c->body.len), want - c->body.len, until_ms)) != 0)
+        buf_used(&c->body, got);
     rq->body = buf_span(&c->body);
     rq->cut = c->body.len != want;
 }

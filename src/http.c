@@ -237,6 +237,53 @@ bool http_origin_named(struct span origin, const char *allowed)
     return origin_in_list(origin, allowed, false);
 }
 
+/* HOST without its port, and without the dot that a name may end in. */
+static struct span without_port(struct span host)
+{
+    size_t len = host.len;
+
+    while (len != 0 && host.p[len - 1] >= '0' && host.p[len - 1] <= '9')
+        len--;
+    if (len != 0 && host.p[len - 1] == ':')
+        host.len = len - 1;
+    if (host.len != 0 && host.p[host.len - 1] == '.')
+        host.len--;
+    return host;
+}
+
+/* `192.0.2.1` or `[2001:db8::1]`: nobody's name looks so. */
+static bool is_address(struct span host)
+{
+    bool six = host.len > 2 && host.p[0] == '[' && host.p[host.len - 1] == ']';
+
+    for (size_t i = 0; i < host.len && !six; i++)
+        if ((host.p[i] < '0' || host.p[i] > '9') && host.p[i] != '.')
+            return false;
+    return host.len != 0;
+}
+
+bool http_host_served(struct span host, const char *served)
+{
+    struct span list = span_of(served), name = without_port(host);
+
+    if (list.len == 0 || is_address(name))
+        return true;
+    while (list.len != 0) {
+        struct span entry = take_until(&list, " ,\t\r\n");
+        if (entry.len != 0 && authority_fits(name, entry))
+            return true;
+    }
+    return false;
+}
+
+bool http_is_plain(struct span text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        if (text.p[i] <= ' ' || text.p[i] > '~' || strchr("\"\\<>&", text.p[i]) != NULL)
+            return false;
+    return text.len <= 100;
+}
+
 /* ---- answers */
 
 const char *http_reason(int status)
@@ -247,8 +294,10 @@ const char *http_reason(int status)
     } reasons[] = {
         { 200, "OK" }, { 204, "No Content" }, { 304, "Not Modified" },
         { 400, "Bad Request" }, { 403, "Forbidden" }, { 404, "Not Found" },
-        { 405, "Method Not Allowed" }, { 413, "Content Too Large" },
-        { 415, "Unsupported Media Type" }, { 429, "Too Many Requests" },
+        { 405, "Method Not Allowed" }, { 408, "Request Timeout" },
+        { 411, "Length Required" }, { 413, "Content Too Large" }, { 414, "URI Too Long" },
+        { 415, "Unsupported Media Type" }, { 417, "Expectation Failed" }, { 429, "Too Many Requests" },
+        { 431, "Request Header Fields Too Large" },
         { 500, "Internal Server Error" }, { 503, "Service Unavailable" },
     };
 

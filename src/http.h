@@ -33,6 +33,9 @@ bool http_same_origin(struct span origin, struct span host, bool https);
  * any. A network address always is: a foreign name that was made to lead here is none. */
 bool http_host_served(struct span host, const char *served);
 
+/* Can TEXT stand in a message as it is: printable ASCII without quotes, backslashes and what HTML is made of, not long? */
+bool http_is_plain(struct span text);
+
 /* Is ORIGIN in ALLOWED, a list of exact origins separated by spaces or commas, `*` meaning any,
  * or patterns such as `https://`, a star, `.example.org` (one whole host label or more in place
  * of the star)? Default ports count as absent; letters compare without case; an empty ORIGIN is

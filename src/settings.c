@@ -84,7 +84,7 @@ static const void *field_of(const struct settings *s, const struct key *key)
 static bool is_list(const struct key *key)
 {
     return strcmp(key->name, "namespaces") == 0 || strcmp(key->name, "allowed_origins") == 0
-        || strcmp(key->name, "metrics_allow") == 0;
+        || strcmp(key->name, "served_hosts") == 0 || strcmp(key->name, "metrics_allow") == 0;
 }
 
 /* ---- messages -------------------------------------------------------------------------------- */
@@ -387,6 +387,21 @@ static const char *wrong_origin(struct span word)
     return NULL;
 }
 
+/* What is wrong with one word of served_hosts, or NULL. */
+static const char *wrong_host(struct span word)
+{
+    if (memchr(word.p, '/', word.len) != NULL)
+        return "is more than a name; write it like call.example.org, without http:// and path";
+    if (span_starts(word, "*.") && word.len > 2)
+        word = (struct span){ word.p + 2, word.len - 2 };
+    if (memchr(word.p, '*', word.len) != NULL)
+        return "has its * in the wrong place; write it like *.example.org";
+    const char *colon = memchr(word.p, ':', word.len);
+    if (colon != NULL && colon == memrchr(word.p, ':', word.len))
+        return "has a port; write the name alone";
+    return NULL;
+}
+
 static const char *wrong_namespace(struct span word)
 {
     if (word.p[0] != '/')
@@ -416,6 +431,8 @@ static const char *(*word_judge(const struct key *key))(struct span)
 {
     if (strcmp(key->name, "namespaces") == 0)
         return wrong_namespace;
+    if (strcmp(key->name, "served_hosts") == 0)
+        return wrong_host;
     return strcmp(key->name, "metrics_allow") == 0 ? wrong_address : wrong_origin;
 }
 

@@ -105,6 +105,7 @@ function lighttpdConf({ dir, port, maxProcs, cgi, env, also, lighttpd }) {
         ? `server.modules += ( "mod_cgi", "mod_alias", "mod_setenv" )
 ${mapped} {
     server.stream-response-body = 1
+    server.max-request-size = ${Math.ceil((env.POLLUX_MAX_PAYLOAD_BYTES ?? 1000000) / 1024) + 1}
     alias.url = ( ${quoted(path)} => ${quoted(program)}, ${quoted(path.slice(0, -1))} => ${quoted(program)} )
     cgi.assign = ( "" => "" )
     setenv.set-environment = (\n${pairs({ ...sanitizerOptions(), ...env })}\n    )
@@ -112,6 +113,7 @@ ${mapped} {
         : `server.modules += ( "mod_fastcgi" )
 ${mapped} {
     server.stream-response-body = 1
+    server.max-request-size = ${Math.ceil((env.POLLUX_MAX_PAYLOAD_BYTES ?? 1000000) / 1024) + 1}
     $HTTP["request-method"] == "GET" { server.error-handler = ${quoted(`${path}?again=GET`)} }
     $HTTP["request-method"] == "POST" { server.error-handler = ${quoted(`${path}?again=POST`)} }
     fastcgi.server = ( "/" => ((
@@ -407,7 +409,7 @@ export function request(url, { method = 'GET', headers = {}, body, agent, pieces
     });
 }
 
-/** An Engine.IO session without any cleverness, on two keep-alive connections as a browser has them. */
+/** An Engine.IO session without any cleverness, on keep-alive connections as a browser has them, and with the Origin that a browser sends. */
 export function engine(url, path = '/socket.io/') {
     const agent = new http.Agent({ keepAlive: true, maxSockets: 8 });
     let count = 0;
@@ -454,7 +456,7 @@ export function engine(url, path = '/socket.io/') {
             const bytes = Buffer.isBuffer(body) ? body : Buffer.from(body);
             return request(self.address({ ...(t === undefined ? {} : { t }), ...query }), {
                 method: 'POST', agent, pieces, body: pieces ? undefined : bytes,
-                headers: { 'Content-Type': 'text/plain;charset=UTF-8', 'Content-Length': pieces ? Buffer.concat(pieces).length : bytes.length, ...headers },
+                headers: { Origin: new URL(url).origin, 'Content-Type': 'text/plain;charset=UTF-8', 'Content-Length': pieces ? Buffer.concat(pieces).length : bytes.length, ...headers },
             });
         },
 

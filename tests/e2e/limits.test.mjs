@@ -164,6 +164,30 @@ describe('limits', () => {
     }));
 });
 
+describe('uploads', () => {
+    for (const cgi of [false, true]) {
+        it(`too_large_a_body_is_413_and_stored_nowhere, ${cgi ? 'CGI' : 'FastCGI'}`, limited({}, async ({ server, client }) => {
+            const inFolder = () => readdirSync(server.dir, { withFileTypes: true }).filter((one) => one.isFile())
+                .map((one) => [one.name, statSync(join(server.dir, one.name)).size]).filter(([, size]) => size > 1500000);
+            const one = client();
+            await one.connect();
+            const sid = one.sid;
+            for (const size of [1000001, 1100000, 40000000]) {
+                for (const who of [sid, 'nobody']) {
+                    one.sid = who;
+                    const answer = await one.post('4'.repeat(size), { headers: { Origin: server.url } });
+                    assert.ok(who === 'nobody' ? [400, 413].includes(answer.status) : answer.status === 413, `${size} of ${who}: ${answer.status}`);
+                    assert.match(answer.headers['content-type'] ?? '', size > 1050000 && cgi ? /./ : /^application\/json/);
+                    assert.equal(answer.headers['retry-after'], undefined);
+                    assert.deepEqual(inFolder(), []);
+                }
+            }
+            one.sid = sid;
+            await one.send('42["still","there"]');
+        }, { cgi }));
+    }
+});
+
 describe('a full disk', () => {
     it('says_so_promises_nothing_and_recovers', async (t) => {
         const mount = mkdtempSync('/tmp/pollux-small-');

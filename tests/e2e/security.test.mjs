@@ -301,6 +301,7 @@ describe('bytes from outside', () => {
 describe('pages of other sites', () => {
     const of = served();
     const any = served({ env: { POLLUX_ALLOWED_ORIGINS: '* https://friend.example' } });
+    const named = served({ env: { POLLUX_SERVED_HOSTS: 'call.example' } });
     const handshake = (server, headers) => request(`${server.url}/socket.io/?EIO=4&transport=polling`, { headers });
     const sessions = (server) => server.sql('select count(*) as n from session')[0].n;
 
@@ -316,6 +317,23 @@ describe('pages of other sites', () => {
         }
         await a.send('42["end"]');
         assert.doesNotMatch(await heardUntil(b, '42["end"]'), /forged/);
+    });
+
+    it('the_refusal_names_both_and_says_where_to_look', async () => {
+        const answer = await handshake(of.server, { Origin: 'https://evil.example' });
+        assert.match(said(answer), /https:\/\/evil\.example .*127\.0\.0\.1:\d+.* allowed_origins/);
+        const odd = await handshake(of.server, { Origin: 'https://a"b\\\\c' });
+        assert.equal(odd.status, 403);
+        assert.equal(JSON.parse(odd.text).code, 4);
+    });
+
+    it('a_host_that_is_not_served_is_refused', async () => {
+        const Host = `rebound.example:${named.server.port}`;
+        const answer = await handshake(named.server, { Host, Origin: `http://${Host}`, 'Sec-Fetch-Site': 'same-origin' });
+        assert.match(said(answer), FORBIDDEN);
+        assert.match(said(answer), /rebound\.example.* served_hosts/);
+        for (const good of ['call.example', `CALL.example:${named.server.port}`, `127.0.0.1:${named.server.port}`, '[::1]'])
+            assert.equal((await handshake(named.server, { Host: good })).status, 200, good);
     });
 
     it('an_image_or_a_link_opens_no_session', async () => {

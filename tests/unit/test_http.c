@@ -139,6 +139,40 @@ static void same_origin_means_scheme_host_and_port(void **state)
                  (int)cases[i].host.len, cases[i].host.p);
 }
 
+static void hosts_are_served_by_their_names(void **state)
+{
+    static const struct {
+        struct span host;
+        const char *served;
+        bool ok;
+    } cases[] = {
+        { T("anything"), "", true }, { T("a.example"), "a.example", true },
+        { T("a.example:8181"), "a.example", true }, { T("A.example.:8181"), "a.Example", true },
+        { T("a.example"), "b.example, a.example", true }, { T("b.example"), "a.example", false },
+        { T("b.a.example"), "a.example", false }, { T("b.a.example"), "*.a.example", true },
+        { T("a.example"), "*.a.example", false }, { T("a.example.evil"), "a.example", false },
+        { T("192.0.2.1:8181"), "a.example", true }, { T("127.0.0.1"), "a.example", true },
+        { T("[::1]:8181"), "a.example", true }, { T("[2001:db8::1]"), "a.example", true },
+        { T("127.0.0.1.evil"), "a.example", false }, { T("[::1].evil"), "a.example", false },
+        { T(":8181"), "a.example", false }, { T("localhost"), "a.example", false },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        if (http_host_served(cases[i].host, cases[i].served) != cases[i].ok)
+            fail_msg("%.*s in '%s'", (int)cases[i].host.len, cases[i].host.p, cases[i].served);
+}
+
+static void what_stands_in_messages_is_plain(void **state)
+{
+    (void)state;
+    assert_true(http_is_plain(SPAN("https://a.example:8181")));
+    assert_false(http_is_plain(SPAN("a\"b")));
+    assert_false(http_is_plain(SPAN("a\\b")));
+    assert_false(http_is_plain(SPAN("a\nb")));
+    assert_false(http_is_plain(SPAN("\xc3\xa9")));
+}
+
 static void origins_are_allowed_by_the_list_alone(void **state)
 {
     static const struct {
@@ -412,6 +446,8 @@ int main(void)
         cmocka_unit_test(query_values_are_found_and_decoded),
         cmocka_unit_test(fields_are_found_in_one_go),
         cmocka_unit_test(same_origin_means_scheme_host_and_port),
+        cmocka_unit_test(hosts_are_served_by_their_names),
+        cmocka_unit_test(what_stands_in_messages_is_plain),
         cmocka_unit_test(origins_are_allowed_by_the_list_alone),
         cmocka_unit_test(poll_is_answered_in_few_lines),
         cmocka_unit_test(error_names_its_status_and_is_not_sniffed),
