@@ -12,7 +12,8 @@ CREATE TABLE session (
     origin      TEXT    NOT NULL,           -- of its page, if of another site; else ''
     shim        INTEGER NOT NULL,           -- 1: the client file of this project, which counts what it sends
     opened_ms   INTEGER NOT NULL,
-    due_ms      INTEGER NOT NULL            -- look at it again no later than then; moved on lazily
+    due_ms      INTEGER NOT NULL,           -- look at it again no later than then; moved on lazily
+    opened_t    INTEGER NOT NULL DEFAULT 0  -- hash of the handshake's t: one that stays the same says nothing
 ) STRICT;
 CREATE INDEX session_due ON session (due_ms);
 
@@ -21,8 +22,8 @@ CREATE TABLE polling (
     session     INTEGER PRIMARY KEY,        -- session.id
     ping_ms     INTEGER NOT NULL,           -- when the next heartbeat is due, or was
     pinged      INTEGER NOT NULL,           -- 1: that heartbeat was put in an answer
-    last_post   INTEGER NOT NULL,           -- hash of the t of the last POST applied (src/seen.h)
-    last_poll   INTEGER NOT NULL,           -- the same of the last poll
+    last_post   INTEGER NOT NULL,           -- hash of the last POST applied, its t and its body (src/seen.h)
+    last_poll   INTEGER NOT NULL,           -- hash of the last poll's t
     poll        INTEGER NOT NULL,           -- counts polls
     polled_ms   INTEGER NOT NULL,           -- when the last poll came
     holder      INTEGER NOT NULL,           -- the process that holds the last poll; 0: it was answered
@@ -35,6 +36,7 @@ CREATE TABLE polling (
     ended_ms    INTEGER NOT NULL,           -- when the connection of its last poll ended unanswered; 0: it has not
     ports       INTEGER NOT NULL,           -- the client's, in its last four requests, 16 bits each: its connections
     watched     INTEGER NOT NULL,           -- 1: if the held poll's connection ends, the web server will say so
+    overtaken   INTEGER NOT NULL,           -- 1: a poll of before came again after the last
     probe       INTEGER NOT NULL            -- 1: the answer to the held poll is to be begun, so that it looks
 ) STRICT;
 

@@ -1,4 +1,6 @@
 -- From schema 2 to 3: who is gone is told by the ends of connections, and leaves its channels before its window is over.
+ALTER TABLE session ADD COLUMN opened_t INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE polling ADD COLUMN overtaken INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE polling ADD COLUMN ended_ms INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE polling ADD COLUMN ports INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE polling ADD COLUMN watched INTEGER NOT NULL DEFAULT 0;

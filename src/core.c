@@ -423,6 +423,7 @@ static void open_session(struct call *call)
     struct session new = {
         .shim = call->shim,
         .ports = call->rq->port,
+        .opened_t = call->t,
         .ping_ms = call->now + set->ping_interval_ms,
         .due_ms =
             call->now + (lost_ms < set->connect_timeout_ms ? lost_ms : set->connect_timeout_ms)
@@ -444,12 +445,13 @@ static void open_session(struct call *call)
 
 /* The process that had the request died. A poll is looked at as any that comes again, by its t;
  * it does not wait, since the web server would not ask for it a third time. Of a POST the body is
- * lost: was it applied? False: the call was answered. */
+ * lost: was it applied? Only our client's t tells. False: the call was answered. */
 static bool known_again(struct call *call, struct session *session)
 {
     bool post = http_method(call->rq->method) == HTTP_POST;
 
     if (call->t == 0
+        || (post && !session->shim)
         || (post
             && !store_has_request(call->c->store, session, REQUEST_POST, call->t, call->now))) {
         core_answer_error(call, 503, EIO_FORBIDDEN,
@@ -459,6 +461,9 @@ static bool known_again(struct call *call, struct session *session)
     session->nudge = session->nudge || !post || call->wait;
     return true;
 }
+
+/* A t that is made of the time or by chance, so that it comes once, has so many characters. */
+#define T_OWN 6
 
 /* What a request's query says. */
 struct query {
@@ -510,8 +515,11 @@ static void take_session(struct call *call, const struct query *q)
 {
     struct session *session = store_session(call->c->store, span_of(q->sid));
 
-    if (session != NULL)
+    if (session != NULL) {
         call->watched = is_watched(call, session);
+        if (call->t == session->opened_t)
+            call->t = 0;                /* always the same: it tells nothing from anything */
+    }
     if (session != NULL && session->shim) {     /* what it was offered in the handshake */
         call->wait = strcmp(q->wait, "true") == 0;
         call->after = seen_hash(span_of(q->after));
@@ -562,6 +570,7 @@ void core_take(struct core *c, struct host *h, const struct request *rq, int64_t
     read_query(rq->query, &q);
     call.shim = strcmp(q.shim, "1") == 0;
     call.t = seen_hash(span_of(q.t));
+    call.own_t = rq->again || call.shim || strlen(q.t) >= T_OWN;
     if (!well_formed(&call, q.transport, q.known))
         return;
     if (!allowed)

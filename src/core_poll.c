@@ -288,19 +288,44 @@ static void poll_again(struct call *call, struct session *session)
     core_hold(call, session, shared);
 }
 
+/* Which poll is one that came before? Clients give each request a `t`, but not all of them one of its
+ * own: some the time in milliseconds, of which several fall together, some take turns with a few,
+ * some always say the same (that one is no t here, see take_session()).
+ *
+ *     t is                      the client still waits for it, and is answered
+ *     the last poll's           what that was answered, or waits beside it: the answer was lost, or a
+ *                               proxy asked twice
+ *     one from before           `6`: late, nobody waits. It takes no place and proves nothing
+ *     the last poll's, after    as a new one, if it is a short one: whoever takes turns with x and y
+ *       one from before         goes on so from `6`. A long one is a retry still
+ *     any other, or none        as a new one; what the last was answered has arrived
+ */
+static bool came_before(struct call *call, struct session *session)
+{
+    struct core *c = call->c;
+
+    if (call->t == 0)
+        return false;
+    if (call->t == session->last_poll) {
+        if (session->overtaken && !session->shim && !call->own_t)
+            return false;
+        poll_again(call, session);
+        return true;
+    }
+    if (!store_has_request(c->store, session, REQUEST_POLL, call->t, call->now))
+        return false;
+    session->overtaken = true;
+    session->changed = true;
+    core_answer_payload(call, SPAN("6"));
+    return true;
+}
+
 void core_poll(struct call *call, struct session *session)
 {
     struct core *c = call->c;
 
-    if (call->t != 0 && call->t == session->last_poll) {
-        poll_again(call, session);
+    if (came_before(call, session))
         return;
-    }
-    if (store_has_request(c->store, session, REQUEST_POLL, call->t, call->now)) {
-        /* late: the client has polled since, and nobody waits for this one's answer */
-        core_answer_payload(call, SPAN("6"));
-        return;
-    }
     if (session->answer & ANSWER_CLOSE) {
         core_answer_error(call, 400, EIO_SID_UNKNOWN, "Session ID unknown");
         return;
@@ -317,6 +342,7 @@ void core_poll(struct call *call, struct session *session)
     store_add_request(c->store, session, REQUEST_POLL, call->t, call->now);
     session->poll++;
     session->polled_ms = call->now;
+    session->overtaken = false;
     session->ended_ms = 0;
     session->watched = call->watched;
     session->probe = false;

@@ -342,6 +342,13 @@ static void conclude(struct call *call, struct session *session)
         core_answer_ok(call);
 }
 
+/* What tells the POST from others. Clients may send several with one t, so its body counts; ours
+ * never does, and names POSTs by their t alone (`after`; and where the body was lost). */
+static uint64_t mark_of(const struct call *call, const struct session *session)
+{
+    return session->shim ? call->t : seen_hash_body(call->t, call->rq->body);
+}
+
 void core_post(struct call *call, struct session *session)
 {
     struct store *store = call->c->store;
@@ -356,7 +363,8 @@ void core_post(struct call *call, struct session *session)
         core_answer_error(call, 400, EIO_SID_UNKNOWN, "Session ID unknown");
         return;
     }
-    if (store_has_request(store, session, REQUEST_POST, call->t, call->now)) {
+    uint64_t mark = mark_of(call, session);
+    if (store_has_request(store, session, REQUEST_POST, mark, call->now)) {
         conclude(call, session);
         return;
     }
@@ -384,6 +392,6 @@ void core_post(struct call *call, struct session *session)
         core_answer_ok(call);
         return;
     }
-    store_add_request(store, session, REQUEST_POST, call->t, call->now);
+    store_add_request(store, session, REQUEST_POST, mark, call->now);
     conclude(call, session);
 }

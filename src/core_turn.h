@@ -60,7 +60,8 @@ struct call {
     const struct request *rq;
     int64_t now;
     bool cross_origin;          /* from another site that is allowed: tell the browser so */
-    uint64_t t;                 /* seen_hash(); 0: none, or one that is too long to remember */
+    uint64_t t;                 /* seen_hash(); 0: none, too long to remember, or always the same */
+    bool own_t;                 /* the t is this request's and no other's, as far as one can see */
     uint64_t after;             /* the t of the POST before this one; 0: not said */
     bool wait;                  /* a POST that is the session's poll as well */
     bool watched;               /* should its connection end, the web server will say so */

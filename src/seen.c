@@ -6,15 +6,25 @@
 
 #define CAP_LEAST 64
 
+#define BASIS UINT64_C(0xcbf29ce484222325)
+#define PRIME UINT64_C(0x100000001b3)
+
+/* FNV-1a, going on from HASH; never 0. */
+static uint64_t go_on(uint64_t hash, struct span text)
+{
+    for (size_t i = 0; i < text.len; i++)
+        hash = (hash ^ (unsigned char)text.p[i]) * PRIME;
+    return hash != 0 ? hash : 1;
+}
+
 uint64_t seen_hash(struct span t)
 {
-    uint64_t hash = 0xcbf29ce484222325;         /* FNV-1a */
+    return t.len != 0 ? go_on(BASIS, t) : 0;
+}
 
-    if (t.len == 0)
-        return 0;
-    for (size_t i = 0; i < t.len; i++)
-        hash = (hash ^ (unsigned char)t.p[i]) * 0x100000001b3;
-    return hash != 0 ? hash : 1;
+uint64_t seen_hash_body(uint64_t t, struct span body)
+{
+    return t != 0 ? go_on((t ^ body.len) * PRIME, body) : 0;
 }
 
 /* Where M is, or would be. */

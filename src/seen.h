@@ -35,6 +35,9 @@ struct seen {
 /* What stands for T; 0 for an empty one, and for no other. */
 uint64_t seen_hash(struct span t);
 
+/* What stands for a request whose t has the hash T, and its BODY; 0 if T is. */
+uint64_t seen_hash_body(uint64_t t, struct span body);
+
 bool seen_has(const struct seen *s, struct mark m);
 
 /* M came at NOW, and had not been put in. Without a t it is not remembered. False: no memory. */

@@ -52,7 +52,9 @@ struct session {
     bool shim;
     int64_t opened_ms, due_ms, ping_ms;
     bool pinged;
-    uint64_t last_post, last_poll;      /* seen_hash() of their t */
+    uint64_t opened_t;                  /* seen_hash() of the handshake's t */
+    uint64_t last_post, last_poll;      /* what stands for them: seen_hash(), seen_hash_body() */
+    bool overtaken;                     /* a poll that came before has come again since the last */
     int64_t poll, polled_ms, holder;
     int64_t ended_ms;                   /* its last poll's connection has ended; 0: it has not */
     uint64_t ports;                     /* the client's, in its last requests, 16 bits each */

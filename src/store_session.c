@@ -30,7 +30,9 @@ enum {
     SE_ENDED,
     SE_PORTS,
     SE_WATCHED,
-    SE_PROBE
+    SE_PROBE,
+    SE_OPENED_T,
+    SE_OVERTAKEN
 };
 
 static void read_session(struct db_query *q, struct session *session)
@@ -57,6 +59,8 @@ static void read_session(struct db_query *q, struct session *session)
     session->ports = (uint64_t)db_int(q, SE_PORTS);
     session->watched = db_int(q, SE_WATCHED) != 0;
     session->probe = db_int(q, SE_PROBE) != 0;
+    session->opened_t = (uint64_t)db_int(q, SE_OPENED_T);
+    session->overtaken = db_int(q, SE_OVERTAKEN) != 0;
 }
 
 /* The session that Q, with its parameter bound, finds; with its sockets. Ends Q. */
@@ -179,6 +183,7 @@ struct session *store_session_open(struct store *s, const struct session *new, i
     db_put_int(q, 4, new->shim);
     db_put_int(q, 5, now);
     db_put_int(q, 6, new->due_ms);
+    db_put_int(q, 7, (int64_t)new->opened_t);
     store_check(s, db_run(q), "open a session");
     int64_t id = s->failed ? 0 : db_last_id(s->db);
     struct entry *e = s->failed ? NULL : store_remember(s, id, sid);
@@ -229,6 +234,7 @@ static void write_session(struct store *s, const struct session *session)
     db_put_int(q, 16, (int64_t)session->ports);
     db_put_int(q, 17, session->watched);
     db_put_int(q, 18, session->probe);
+    db_put_int(q, 19, session->overtaken);
     store_check(s, db_run(q), "store a session");
 }
 

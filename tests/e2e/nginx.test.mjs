@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import net from 'node:net';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { talk, verdict } from './conversation.mjs';
 import { LIMIT_MS, ask, channelName, engine, official, peer, program, shim, until, within } from './harness.mjs';

@@ -355,7 +355,7 @@ static void make_request(struct sim *s, struct peer *p, struct request_made *q, 
     q->failed = false;
     q->rig = which;
     q->given_ms = s->rigs[0]->now;
-    snprintf(q->t, sizeof q->t, "t%d", p->t++);
+    snprintf(q->t, sizeof q->t, "time%04d", p->t++);
     snprintf(q->body, sizeof q->body, "%s", body);
     q->n = give(s, which, p, method, p->sid, q->t, body);
     if (method[0] == 'P')
@@ -423,13 +423,13 @@ static void shake_hands(struct sim *s, struct peer *p, int which, bool lose)
     char t[16];
 
     if (p->give_up) {                   /* nobody waits for its answer */
-        snprintf(t, sizeof t, "t%d", p->t++);
+        snprintf(t, sizeof t, "time%04d", p->t++);
         if (!lose)
             give(s, which, p, "POST", p->sid, t, "1");
         p->give_up = false;
         p->sid[0] = '\0';
     }
-    snprintf(t, sizeof t, "t%d", p->t++);
+    snprintf(t, sizeof t, "time%04d", p->t++);
     int64_t deaths = s->rigs[which]->deaths;
     int n = give(s, which, p, "GET", "", t, "");
     run_turn(s, which, false);

@@ -533,6 +533,7 @@ static char *schema_of(const struct rig *r)
 #define SCHEMA_2 \
     "DROP INDEX socket_leave; DROP TABLE former; ALTER TABLE socket DROP COLUMN leave_ms;" \
     "ALTER TABLE polling DROP COLUMN ended_ms; ALTER TABLE polling DROP COLUMN ports;" \
+    "ALTER TABLE session DROP COLUMN opened_t; ALTER TABLE polling DROP COLUMN overtaken;" \
     "ALTER TABLE polling DROP COLUMN watched; ALTER TABLE polling DROP COLUMN probe;" \
     "PRAGMA user_version = 2;"
 
