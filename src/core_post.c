@@ -215,7 +215,7 @@ static void binary_packet(struct post *p, struct span base64)
         return;
     }
     buf_add_char(partial, EIO_SEPARATOR);
-    buf_add_span(partial, base64);
+    eio_add_base64(partial, base64);
     p->session->changed = true;
     if (!buf_ok(partial)) {
         p->call->c->no_memory = true;

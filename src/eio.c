@@ -44,6 +44,59 @@ static bool base64_canonical(struct span text)
     return (base64_value((unsigned char)text.p[digits - 1]) & left_over) == 0;
 }
 
+/* What of C is one of the 64, or C itself. */
+static char base64_digit(char c)
+{
+    return c == '-' ? '+' : c == '_' ? '/' : c;
+}
+
+static bool is_blank(char c)
+{
+    return c == '\r' || c == '\n' || c == ' ' || c == '\t';
+}
+
+/* Is TEXT made of digits of either alphabet and blanks, with padding, if any, behind all digits? A
+ * digit too many is no byte: something is missing. */
+static bool base64_readable(struct span text)
+{
+    size_t digits = 0, padding = 0;
+
+    for (size_t i = 0; i < text.len; i++) {
+        if (is_blank(text.p[i]))
+            continue;
+        if (text.p[i] == '=')
+            padding++;
+        else if (padding != 0 || !is_base64((unsigned char)base64_digit(text.p[i])))
+            return false;
+        else
+            digits++;
+    }
+    return digits % 4 != 1 && padding <= 2 && (digits != 0 || padding == 0);
+}
+
+void eio_add_base64(struct buf *out, struct span text)
+{
+    static const char alphabet[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    char *room = NULL;
+    size_t len = 0;
+
+    if (base64_canonical(text)) {
+        buf_add_span(out, text);
+        return;
+    }
+    if ((room = buf_room(out, text.len)) == NULL)
+        return;
+    for (size_t i = 0; i < text.len; i++)
+        if (!is_blank(text.p[i]) && text.p[i] != '=')
+            room[len++] = base64_digit(text.p[i]);
+    if (len % 4 != 0) {
+        int left_over = len % 4 == 2 ? 15 : 3;
+        room[len - 1] = alphabet[base64_value((unsigned char)room[len - 1]) & ~left_over];
+    }
+    buf_used(out, len);
+}
+
 /* May a packet of TYPE carry DATA? */
 static enum eio_status check_data(enum eio_type type, struct span data)
 {
@@ -54,7 +107,7 @@ static enum eio_status check_data(enum eio_type type, struct span data)
     case EIO_NOOP:
         return data.len == 0 ? EIO_OK : EIO_TRAILING;
     case EIO_BINARY:
-        return base64_canonical(data) ? EIO_OK : EIO_BAD_BASE64;
+        return base64_canonical(data) || base64_readable(data) ? EIO_OK : EIO_BAD_BASE64;
     default:
         return EIO_OK;
     }

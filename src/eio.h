@@ -12,7 +12,7 @@
 
 enum eio_type {
     EIO_OPEN, EIO_CLOSE, EIO_PING, EIO_PONG, EIO_MESSAGE, EIO_UPGRADE, EIO_NOOP,
-    EIO_BINARY                          /* 'b': DATA is the base64 text, checked */
+    EIO_BINARY                          /* 'b': DATA is base64 that eio_add_base64() can read */
 };
 
 enum eio_status {
@@ -20,7 +20,7 @@ enum eio_status {
     EIO_END,                            /* no further packet */
     EIO_EMPTY,                          /* an empty packet or payload */
     EIO_BAD_TYPE,                       /* a first byte that is no packet type */
-    EIO_BAD_BASE64,                     /* a binary packet, and no canonical base64 */
+    EIO_BAD_BASE64,                     /* a binary packet, and no base64 */
     EIO_TRAILING                        /* ping, pong, close, noop with data where none belongs;
                                            "probe" and the like are for WebSocket upgrades */
 };
@@ -43,6 +43,11 @@ size_t eio_count(struct span payload);
  * hold no separator. Base64 that came unpadded gets its padding: some clients' decoders insist
  * on it. */
 void eio_add(struct buf *payload, enum eio_type type, struct span data);
+
+/* Append base64 that eio_next() has passed, as an encoder writes it: clients break it into lines, use
+ * the alphabet for addresses, leave the padding out or bits over, and some decoders read that
+ * differently or not at all. */
+void eio_add_base64(struct buf *out, struct span text);
 
 /* A short sentence for people: "unknown packet type". */
 const char *eio_strerror(enum eio_status status);
