@@ -132,6 +132,18 @@ struct socket *store_socket_open(struct store *s, struct session *session, struc
     return added;
 }
 
+/* OUT was read from its row. If there is an object of its session, that is as good as the row or
+ * newer: what this turn changed is written at its end. (Which session it is in, and whether it is
+ * away, is written at once.) */
+static void overlay(struct store *s, struct socket *out)
+{
+    struct entry *e = out->session != 0 ? store_recall(s, out->session) : NULL;
+
+    for (size_t i = 0; e != NULL && i < e->session.socket_count; i++)
+        if (e->session.sockets[i].id == out->id)
+            *out = e->session.sockets[i];
+}
+
 static bool find_socket(struct store *s, struct db_query *q, struct socket *out)
 {
     bool found = db_next(q) == DB_ROW;
@@ -139,7 +151,11 @@ static bool find_socket(struct store *s, struct db_query *q, struct socket *out)
     if (found)
         read_socket(q, out);
     store_check(s, db_done(q), "find a socket");
-    return found && !s->failed;
+    if (!found || s->failed)
+        return false;
+    if (s->begun)                       /* else objects may be out of date, and nothing is changed */
+        overlay(s, out);
+    return true;
 }
 
 bool store_socket_by_private(struct store *s, struct span private, struct socket *out)

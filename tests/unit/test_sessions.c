@@ -734,6 +734,34 @@ static void shim_learns_how_much_was_heard(void **state)
     rig_close(&r);
 }
 
+/* The client has given its session up, and what it said last comes in the turn in which it
+ * connects anew: the greeting counts it. */
+static void what_came_in_the_same_turn_is_counted(void **state)
+{
+    struct rig r;
+    struct client a, again;
+    char query[128], body[64];
+
+    (void)state;
+    rig_open(&r, quiet);
+    open_ours(&a, &r);
+    client_post(&a, "40");
+    client_hear(&a);
+    const char *greeting = strstr(a.heard, "\"pid\":\"");
+    assert_non_null(greeting);
+    memcpy(a.pid, greeting + 7, 20);
+    assert_string_equal(client_post(&a, "42[\"m\",0]"), "200 ok");
+    open_ours(&again, &r);
+    snprintf(query, sizeof query, "EIO=4&transport=polling&t=late&sid=%s", a.sid);
+    rig_give(&r, "POST", query, "42[\"m\",1]\x1e" "42[\"m\",2]\x1e" "42[\"m\",3]");
+    snprintf(query, sizeof query, "EIO=4&transport=polling&t=anew&sid=%s", again.sid);
+    snprintf(body, sizeof body, "40{\"pid\":\"%s\"}", a.pid);
+    rig_give(&r, "POST", query, body);
+    rig_turn(&r, false);
+    assert_non_null(strstr(client_hear(&again), ",\"n\":4}"));
+    rig_close(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -767,6 +795,7 @@ int main(void)
         cmocka_unit_test(attachments_may_come_in_posts_of_their_own),
         cmocka_unit_test(flood_is_refused),
         cmocka_unit_test(shim_learns_how_much_was_heard),
+        cmocka_unit_test(what_came_in_the_same_turn_is_counted),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
