@@ -8,10 +8,15 @@
 
 #define ID_BYTES 15
 
+static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+bool id_is(const char *text)
+{
+    return strlen(text) == ID_LEN && strspn(text, alphabet) == ID_LEN;
+}
+
 int id_make(char out[ID_LEN + 1])
 {
-    static const char alphabet[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     unsigned char raw[ID_BYTES];
 
     /* Up to 256 bytes come whole or not at all (getrandom(2)). */

@@ -9,7 +9,7 @@
 #include "json.h"
 #include "presence.h"
 
-/* how long a session that is over waits for the poll that is told so */
+/* how long a session that is over is remembered, should the poll that was told so come again */
 #define CLOSING_MS 30000
 #define ROLL_CALL_STEP_MS 25            /* how often an open roll call is looked at */
 #define ROLL_CALLS_MOST 100             /* in one turn */
@@ -307,8 +307,9 @@ static void relay_to_channel(struct signaling *g, struct said *said, const struc
     relay(g, said, span_of(channel->name), body);
 }
 
-/* Is there a socket id in NAME? Then *TO is it, if it shares a channel with the sender; else
- * nobody (socket 0). */
+/* Does NAME look like a socket's id? Then *TO is it, if it shares a channel with the sender; else
+ * nobody (socket 0), whether it has left, is the sender's own, or never was: what is meant for one
+ * never goes to all. */
 static bool names_peer(struct signaling *g, const struct said *said, struct span name,
                        struct member *to)
 {
@@ -317,10 +318,12 @@ static bool names_peer(struct signaling *g, const struct said *said, struct span
 
     if (json_type(name) != JSON_STRING || json_string_decode(name, id, sizeof id) != ID_LEN)
         return false;
-    g->work++;
-    if (!store_socket_by_public(g->store, span_of(id), &k) || k.id == said->sender.id)
+    if (!id_is(id))
         return false;
+    g->work++;
     *to = (struct member){ .socket = 0 };
+    if (!store_socket_by_public(g->store, span_of(id), &k) || k.id == said->sender.id)
+        return true;
     store_peers(g->store, said->sender.id, &g->members);
     for (size_t i = 0; i < g->members.count; i++)
         if (g->members.list[i].socket == k.id)
@@ -819,11 +822,12 @@ static void ack_event(struct signaling *g, struct said *said)
     disconnect(g, said);
 }
 
-/* Ours alone: a client takes its argument as the place up to which it has heard everything. */
-static void marker_event(struct signaling *g, struct said *said)
+/* Ours alone: clients take the server's word for these, and the argument of `pollux` as the place up
+ * to which they have heard everything. */
+static void reserved_event(struct signaling *g, struct said *said)
 {
     (void)g;
-    refuse(said, "reserved", "the event name pollux is the server's");
+    refuse(said, "reserved", "this event name is the server's: only it says so");
 }
 
 /* ---- the table */
@@ -839,7 +843,16 @@ static const struct rule {
     { "Bye", bye_for_good },
     { "Ack", ack_event },
     { "bye", bye },
-    { "pollux", marker_event },
+    { "pollux", reserved_event },
+    { "created", reserved_event },
+    { "joined", reserved_event },
+    { "full", reserved_event },
+    { "ready", reserved_event },
+    { "join", reserved_event },
+    { "remotePeerJoining", reserved_event },
+    { "broadcast: joined", reserved_event },
+    { "error", reserved_event },
+    { "log", reserved_event },
 };
 
 static const struct rule *find_rule(struct span name)
@@ -894,6 +907,10 @@ void signaling_lost(struct signaling *g, struct session *session)
 
 void signaling_close(struct signaling *g, struct session *session)
 {
+    if (session->holder == 0) {
+        store_session_end(g->store, session);
+        return;
+    }
     session->closing = true;
     session->due_ms = g->now + CLOSING_MS;
     session->changed = true;

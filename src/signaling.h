@@ -42,7 +42,8 @@ void signaling_lost(struct signaling *g, struct session *session);
  * joiner does; or hears `full`. */
 void signaling_back(struct signaling *g, const struct socket *socket);
 
-/* SESSION is over: its held poll, or its next, is told so. Its sockets were taken care of. */
+/* SESSION is over: a poll that is held for it is told so, and to any other request it is unknown.
+ * Its sockets were taken care of. */
 void signaling_close(struct signaling *g, struct session *session);
 
 /* Rows that may be written in one turn for what is due, however much that is: the rest waits for

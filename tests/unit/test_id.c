@@ -56,10 +56,22 @@ static void without_random_numbers_there_is_no_id(void **state)
     rig_close(&r);
 }
 
+static void what_looks_like_one_is_told_from_other_names(void **state)
+{
+    (void)state;
+    assert_true(id_is("AAAAAAaaaaaa00000-_z"));
+    assert_false(id_is("AAAAAAaaaaaa00000-_"));
+    assert_false(id_is("AAAAAAaaaaaa00000-_zz"));
+    assert_false(id_is("AAAAAAaaaaaa00000-_+"));
+    assert_false(id_is("a room of 20 letters"));
+    assert_false(id_is(""));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(each_place_takes_each_letter),
+        cmocka_unit_test(what_looks_like_one_is_told_from_other_names),
         cmocka_unit_test(without_random_numbers_there_is_no_id),
     };
 

@@ -472,9 +472,73 @@ static void recovery_off_has_no_pid_and_no_marker(void **state)
     rig_close(&r);
 }
 
+/* One who left and whose row has been removed, one who never was, oneself: nobody, and no room that
+ * happens to be named so. */
+static void what_is_for_one_is_for_nobody_else(void **state)
+{
+    static const char *const keys[] = { "to", "target", "targetId", "recipient", "receiver", "peerId",
+                                        "socketId" };
+    static const char *const many[] = { "POLLUX_LOG_EVENTS=no", "POLLUX_CAPACITY=3",
+                                        "POLLUX_LOG_AGE_DAYS=0", NULL };
+    struct rig r;
+    struct client a, b, c;
+    char body[128];
+
+    (void)state;
+    rig_open(&r, many);
+    client_join(&a, &r, "room");
+    client_join(&b, &r, "room");
+    client_join(&c, &r, "room");
+    client_hear(&a), client_hear(&b), client_hear(&c);
+    client_post(&c, "41\x1e" "1");
+    for (int i = 0; i < 40; i++) {
+        rig_wait(&r, 1000);
+        client_hear(&a), client_hear(&b);
+    }
+    snprintf(body, sizeof body, "SELECT count(*) FROM socket WHERE public = '%s'", c.id);
+    assert_int_equal(rig_sql(&r, body), 0);
+    const char *nobodies[] = { c.id, a.id, "AAAAAAAAAAAAAAAAAAAA" };
+    for (size_t i = 0; i < 3; i++)
+        for (size_t j = 0; j < sizeof keys / sizeof keys[0]; j++) {
+            snprintf(body, sizeof body, "425[\"offer\",{\"%s\":\"%s\",\"room\":\"room\"}]", keys[j],
+                     nobodies[i]);
+            client_post(&a, body);
+            assert_non_null(strstr(client_hear(&a), "\"recipients\":0}"));
+        }
+    client_post(&a, "425[\"offer\",{\"to\":\"a name\"}]");     /* no id: to all, as other words */
+    assert_said(&b, "42[\"offer\",{\"to\":\"a name\"}]");
+    rig_close(&r);
+}
+
+static void nobody_speaks_as_the_server(void **state)
+{
+    static const char *const names[] = { "created", "joined", "full", "ready", "join",
+                                         "remotePeerJoining", "broadcast: joined", "error", "log",
+                                         "pollux", "\\u006aoined", "jo\\u0069n" };
+    struct rig r;
+    struct client a, b;
+    char body[96];
+
+    (void)state;
+    rig_open(&r, quiet);
+    pair(&r, &a, &b);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        snprintf(body, sizeof body, "42[\"%s\",\"room\",\"x\"]", names[i]);
+        client_post(&a, body);
+        assert_non_null(strstr(client_hear(&a), "42[\"error\",{\"code\":\"reserved\""));
+        snprintf(body, sizeof body, "427[\"%s\",{\"to\":\"%s\"}]", names[i], b.id);
+        client_post(&a, body);
+        assert_non_null(strstr(client_hear(&a), "\"error\":{\"code\":\"reserved\""));
+    }
+    assert_said(&b, "");
+    rig_close(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_for_one_is_for_nobody_else),
+        cmocka_unit_test(nobody_speaks_as_the_server),
         cmocka_unit_test(first_creates_second_joins),
         cmocka_unit_test(messages_and_responses_are_relayed_and_echoed),
         cmocka_unit_test(bye_is_relayed_and_ack_ends_the_channel),

@@ -734,6 +734,31 @@ static void shim_learns_how_much_was_heard(void **state)
     rig_close(&r);
 }
 
+/* With a poll that waits, that is told; without, the next request finds nothing. */
+static void what_was_broken_is_unknown_at_once(void **state)
+{
+    struct rig r;
+    struct client a;
+
+    (void)state;
+    rig_open(&r, quiet);
+    client_connect(&a, &r, "");
+    assert_starts(client_post(&a, "9"), "400 ");
+    assert_string_equal(rig_answer(&r, a.poll), "200 1");
+    assert_starts(answer_of(&a, "GET", "next", ""), "400 {\"code\":1");
+    client_open(&a, &r);                /* no poll waits */
+    assert_string_equal(client_post(&a, "40"), "200 ok");
+    assert_starts(client_post(&a, "9"), "400 ");
+    assert_starts(answer_of(&a, "GET", "next", ""), "400 {\"code\":1");
+    client_open(&a, &r);
+    assert_string_equal(client_post(&a, "40"), "200 ok");
+    assert_starts(answer_of(&a, "GET", "one", ""), "200 40{");
+    rig_wait(&r, 46000);                /* its heartbeat was never answered */
+    assert_starts(answer_of(&a, "GET", "two", ""), "400 {\"code\":1");
+    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM session"), 0);
+    rig_close(&r);
+}
+
 /* The client has given its session up, and what it said last comes in the turn in which it
  * connects anew: the greeting counts it. */
 static void what_came_in_the_same_turn_is_counted(void **state)
@@ -795,6 +820,7 @@ int main(void)
         cmocka_unit_test(attachments_may_come_in_posts_of_their_own),
         cmocka_unit_test(flood_is_refused),
         cmocka_unit_test(shim_learns_how_much_was_heard),
+        cmocka_unit_test(what_was_broken_is_unknown_at_once),
         cmocka_unit_test(what_came_in_the_same_turn_is_counted),
     };
 

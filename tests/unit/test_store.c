@@ -64,6 +64,11 @@ static void a_conversation(void **state)
     snprintf(extra, sizeof extra, "{\"pid\":\"%s\",\"offset\":\"%s\"}", b.pid, b.offset);
     client_connect(&again, &r, extra);
     client_post(&again, "1");
+    client_hear(&a);
+    rig_wait(&r, 20000);
+    client_hear(&a);                    /* a heartbeat: its deadline is moved on when it comes */
+    rig_wait(&r, 25000);
+    client_hear(&a);
     rig_wait(&r, 125000);
     store_touch(r.store, 1, r.store->self + 1);         /* a word to another process */
     rig_turn(&r, true);
