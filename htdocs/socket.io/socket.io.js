@@ -18,6 +18,7 @@ function call(fn, self, args) {
   }
 }
 
+const bytes = (text) => new Blob([text]).size;
 const isString = (v) => typeof v === 'string';
 const isBinary = (v) => ArrayBuffer.isView(v) || v instanceof ArrayBuffer || v instanceof Blob;
 
@@ -100,6 +101,8 @@ class Engine extends Emitter {
       if (idle) this.busy = along;
       if (!along) this._flush();
     }
+    if (along) this.busy = false; // closed before that poll
+    this._flush();
   }
 
   _take(packet) {
@@ -131,6 +134,7 @@ class Engine extends Emitter {
   }
 
   send(pieces, packet = {}) {
+    if (this.closing) return; // it goes with the next session
     pieces.forEach((text, i) => this._queue.push({ text, packet, last: !pieces[i + 1] }));
     this._flush();
   }
@@ -155,12 +159,17 @@ class Engine extends Emitter {
         this._flush();
       }
       const text = await answer;
-      for (const { packet, last } of batch) if (last) packet.socket?._taken(packet);
+      for (const { packet, last } of batch) if (last && !this.closed) packet.socket?._taken(packet);
       return text;
     } catch (err) {
-      // Refused for what it says: never again.
-      const lost = /^4(00|13)$/.test(err.description) && !/"code": ?1\b/.test(err.context);
-      for (const { packet } of batch) if (lost) packet.socket?._lost(packet);
+      const { description: status, context } = err;
+      // Refused for what it says: never again. By a web server that fails over it: not for ever.
+      const wrong = /^4(00|13)$/.test(status) && !/"code": ?1\b/.test(context);
+      const failed = status >= 500 && status !== 503;
+      for (const { packet, last } of batch) {
+        if (failed && last) packet.failed = (packet.failed || 0) + 1;
+        if (wrong || packet.failed > 3) packet.socket?._lost(packet, 'refused', `status ${status}`);
+      }
       this._end('transport error', err);
     }
   }
@@ -169,12 +178,18 @@ class Engine extends Emitter {
     let size = -1;
     await null; // all emitted in one go
     for (const piece of this._queue) {
+      const { packet } = piece, first = batch[0]?.packet, most = this._hello.maxPayload;
+      const whole = await Promise.all(packet.pieces || []);
+      if (whole.some((text) => bytes(text) > most)) packet.socket._lost(packet, 'too_large', `more than ${most} bytes`);
+      if (packet.gone) continue;
       piece.text = await piece.text;
-      size += new Blob([piece.text]).size + 1;
-      if (batch[0] && (size > this._hello.maxPayload || batch[999])) break;
+      size += bytes(piece.text) + 1;
+      // What failed goes by itself.
+      if (first && (size > most || batch[999] || (first !== packet && (first.failed || packet.failed)))) break;
       batch.push(piece);
     }
-    return this._queue.splice(0, batch.length).length;
+    this._queue = this._queue.filter((p) => !batch.includes(p) && !p.packet.gone);
+    return batch.length;
   }
 
   /* Again with the same t when network or gateway fail. */
@@ -183,24 +198,23 @@ class Engine extends Emitter {
     const t = `${Date.now()}.${requests++}`, { _after } = this;
     const own = `EIO=4&transport=polling&t=${t}&${this._who}${body && `&after=${_after}&wait=${wait}`}`;
     if (body) this._after = t;
-    for (let wait = 100; ; wait *= 2) { // 3 s in all
+    for (let pause = 100; ; pause *= 2) { // 3 s in all
       const [status, text] = await fetch(`${_at.url}?${own}&${new URLSearchParams(opts.query || _at.query)}`, {
         method: body ? 'POST' : 'GET', body: body || null, keepalive: body?.length < 20000, headers: opts.extraHeaders,
-        credentials: opts.withCredentials ? 'include' : 'same-origin', signal: wait ? this._abort.signal : null,
+        credentials: opts.withCredentials ? 'include' : 'same-origin', signal: body ? null : this._abort.signal,
       }).then(async (answer) => [answer.status, await answer.text()]).catch((err) => [0, err]);
       if (status === 200) return text;
-      if (!this.id || !/^(0|429|5..)$/.test(status) || wait > 2000 || this.closed) {
+      if (!this.id || !/^(0|429|5..)$/.test(status) || pause > 2000 || this.closed) {
         const error = new Error(`xhr ${body ? 'post' : 'poll'} error`);
         throw Object.assign(error, { description: status, context: text });
       }
-      await new Promise((done) => setTimeout(done, wait * (0.5 + Math.random())));
+      await new Promise((done) => setTimeout(done, pause * (0.5 + Math.random())));
     }
   }
 
   close() {
-    if (this.closing) return;
-    this.closing = true;
     this.send(['1']);
+    this.closing = true;
   }
 
   leave(goodbye) {
@@ -377,6 +391,7 @@ class Socket extends Emitter {
     const { connected } = this;
     if (connected) this.io.engine.send(encode(DISCONNECT, this.nsp));
     this._destroy();
+    this._pid = this._offset = undefined;
     if (connected) this._onclose('io client disconnect');
     else this._forget();
     return this;
@@ -443,9 +458,13 @@ class Socket extends Emitter {
     this._count += this._sent.splice(0, this._sent.indexOf(packet) + 1).length;
   }
 
-  _lost(packet) {
-    packet.lost = true;
-    this._fail(packet.id);
+  _lost(packet, code, what) {
+    if (packet.gone) return;
+    packet.gone = true;
+    this._sent = this._sent.filter((p) => p !== packet);
+    const [event] = packet.data, message = `"${event}" was not sent: ${what}`;
+    if (this.acks[packet.id]?.errorFirst) this._settle(packet.id, message);
+    else this._fire('error', { code, message, event });
   }
 
   _onopen() {

@@ -45,8 +45,11 @@ static void try_request(struct variables *v, const struct request *rq)
     must(rq->https == (get(v, "HTTPS") != NULL && strcmp(get(v, "HTTPS"), "on") == 0));
     must(span_equals(rq->origin, span_of(get(v, "HTTP_ORIGIN"))));
     bool failed = get(v, "REDIRECT_STATUS") != NULL
-               && span_int(span_of(get(v, "REDIRECT_STATUS")), &status) && status >= 400;
-    must(rq->again == failed);
+               && span_int(span_of(get(v, "REDIRECT_STATUS")), &status) && status >= 400
+               && status < 600;
+    must(!failed || rq->again == (rq->refused == 0));
+    must(failed || (!rq->again && rq->refused == 0));
+    must(rq->refused == 0 || (rq->refused == status && status != 500 && status != 503));
     if (!failed) {
         must(span_equals(rq->query, span_of(get(v, "QUERY_STRING"))));
     } else {
