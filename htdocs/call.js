@@ -4,7 +4,7 @@
  * call it does not know yet, and is the polite one: when both offer at a time it takes its own offer back. Each
  * reload or return is a new call with a new name, so nothing of an old one can disturb it.
  */
-import { $, connect, nameChannel, parameter, readable, show, write } from './page.js';
+import { $, connect, nameChannel, outage, parameter, readable, show, write } from './page.js';
 
 /** Servers that help across networks; within one none is needed. `?stun=stun:host:port` adds one. */
 const ICE_SERVERS = [];
@@ -21,6 +21,12 @@ let hungUp = false;
 
 const step = (who, text) => write(steps, who, text);
 
+/** The two browsers are connected, and need the server for nothing. */
+const talking = () => call?.pc.connectionState === 'connected';
+
+/** The server is away, as TEXT says; a call that goes on is not disturbed. */
+const away = (text) => outage(talking() ? '' : text);
+
 // ---- signaling
 
 const signal = (message) => socket.emit('message', { channel, message: { call: call.name, ...message } });
@@ -29,12 +35,12 @@ const events = {
   created() {
     polite = false;
     step('server', 'The channel is created.');
-    show('Waiting for the other…', 'busy');
+    if (!talking()) show('Waiting for the other…', 'busy');
   },
   joined() {
     polite = true;
     step('server', 'You have joined the channel.');
-    show('Calling…', 'busy');
+    if (!talking()) show('Calling…', 'busy');
   },
   join() {
     polite = false;
@@ -64,6 +70,7 @@ const events = {
 };
 
 function enter() {
+  outage('');
   if (socket.recovered) return step('server', 'Connected again, nothing was missed.');
   step('server', 'Connected.');
   socket.emit('create or join', channel);
@@ -147,7 +154,10 @@ function addTrack({ pc }, track) {
 function connection(pc) {
   const state = pc.connectionState;
   step('me', `Connection: ${state}.`);
-  if (state === 'connected') show('You are connected.', 'good');
+  if (state === 'connected') {
+    outage('');
+    show('You are connected.', 'good');
+  }
   if (state === 'disconnected') show('The connection is interrupted…', 'busy');
   if (state === 'failed') {
     show('No way from browser to browser was found. Trying again…', 'bad');
@@ -175,6 +185,7 @@ function gone() {
 function leave(text, kind) {
   hungUp = true;
   finish();
+  outage('');
   show(text, kind);
   $('hangup').hidden = true;
   $('again').hidden = false;
@@ -251,10 +262,15 @@ function start(name) {
   socket = connect();
   for (const [event, listener] of Object.entries(events)) socket.on(event, listener);
   socket.on('connect', enter);
-  socket.on('connect_error', (err) => show(`The server does not answer (${err.message}). Trying again…`, 'bad'));
+  socket.on('connect_error', (err) => {
+    if (socket.active) away(`The server does not answer (${err.message}). Trying again…`);
+    else leave(`The server refused: ${err.message}`, 'bad');
+  });
   socket.on('disconnect', (reason) => {
-    step('server', `Disconnected: ${reason}.`);
-    if (!hungUp && !socket.active) leave('The server has ended the connection.', 'bad');
+    step('server', `Disconnected: ${reason}.${talking() ? ' The call goes on.' : ''}`);
+    if (hungUp) return;
+    if (socket.active) away('The connection to the server is lost. Trying again…');
+    else leave('The server has ended the connection.', 'bad');
   });
 }
 

@@ -3,7 +3,7 @@
  * Who is in the channel when the other joins says the first message; the other responds; so they take turns, until one
  * says Bye and the other answers Ack. What comes from the peer is only ever put in as text.
  */
-import { $, connect, nameChannel, parameter, readable, show, write } from './page.js';
+import { $, connect, nameChannel, outage, parameter, readable, show, write } from './page.js';
 
 const steps = $('steps');
 let socket, channel;
@@ -31,6 +31,7 @@ function together(yes) {
 function end(text, kind) {
   over = true;
   together(false);
+  outage('');
   show(text, kind);
   $('again').hidden = false;
 }
@@ -92,11 +93,9 @@ function gone(name) {
 }
 
 function enter() {
+  outage('');
   server(socket.recovered ? 'Connected again, nothing was missed.' : 'Connected.');
-  if (socket.recovered) {
-    show(say ? 'It is your turn.' : 'Connected again.', 'good');
-    return;
-  }
+  if (socket.recovered) return;
   together(false);
   mine(`create or join ${channel}`);
   socket.emit('create or join', channel);
@@ -111,10 +110,13 @@ function start(name) {
   socket = connect();
   for (const [event, listener] of Object.entries(events)) socket.on(event, listener);
   socket.on('connect', enter);
-  socket.on('connect_error', (err) => show(`The server does not answer (${err.message}). Trying again…`, 'bad'));
+  socket.on('connect_error', (err) => {
+    if (socket.active) outage(`The server does not answer (${err.message}). Trying again…`);
+    else end(`The server refused: ${err.message}`, 'bad');
+  });
   socket.on('disconnect', (reason) => {
     server(`Disconnected: ${reason}.`);
-    if (!over && socket.active) show('The connection is lost. Trying again…', 'bad');
+    if (!over && socket.active) outage('The connection is lost. Trying again…');
     else if (!over) end('The server has ended the connection.', 'bad');
   });
 }

@@ -41,10 +41,25 @@ export function write(list, who, text, name) {
   if (atEnd) list.scrollTop = list.scrollHeight;
 }
 
-/** Show TEXT in the state line; KIND: '', 'good', 'bad' or 'busy'. */
-export function show(text, kind = '') {
+let said = ['', '']; // what the state line says when the server is there
+let missing = ''; // what it says as long as the server is not
+
+function renewState() {
+  const [text, kind] = missing ? [missing, 'bad'] : said;
   $('state').className = `state ${kind}`;
   $('state').textContent = text;
+}
+
+/** Show TEXT in the state line; KIND: '', 'good', 'bad' or 'busy'. */
+export function show(text, kind = '') {
+  said = [text, kind];
+  renewState();
+}
+
+/** The server does not answer: TEXT stands in the state line. '': it does again, and there stands what was shown last. */
+export function outage(text) {
+  missing = text;
+  renewState();
 }
 
 /** Any value as a person would read it. */

@@ -103,6 +103,74 @@ describe('the pages', () => {
     }));
 });
 
+describe('an outage of the server', () => {
+    const kind = (page) => page.locator('#state').getAttribute('class');
+    /** The server is away until every page has asked it in vain for a new session, twice; DURING that is looked at. */
+    async function outage(pages, during) {
+        const inVain = pages.map((page) => {
+            let count = 0;
+            page.on('requestfailed', (rq) => { count += rq.url().includes('pollux=1'); });
+            return () => count > 1;
+        });
+        await server.halt();
+        await until(() => inVain.every((enough) => enough()), LIMIT_MS, 'handshakes of each page that failed');
+        await during();
+        await server.start();
+    }
+    const expected = { errors: ['Failed to load resource'] };
+
+    it('is_shown_in_the_call_page_and_forgotten', withPages(async (open) => {
+        const a = await open(address('call', channelName()));
+        await state(a, 'Waiting for the other');
+        await outage([a], async () => {
+            await state(a, /The (server does not answer|connection to the server is lost)/);
+            assert.equal(await kind(a), 'state bad');
+        });
+        await state(a, 'Waiting for the other');
+        assert.equal(await kind(a), 'state busy');
+    }, expected));
+
+    it('does_not_disturb_a_call', withPages(async (open) => {
+        const channel = channelName();
+        const a = await open(address('call', channel));
+        await state(a, 'Waiting for the other');
+        const b = await open(address('call', channel));
+        const well = async () => {
+            for (const page of [a, b]) {
+                assert.equal(await page.locator('#state').innerText(), 'You are connected.');
+                assert.equal(await kind(page), 'state good');
+            }
+        };
+        await state(a, 'You are connected.');
+        await state(b, 'You are connected.');
+        await outage([a, b], async () => {
+            await well();
+            await write(a, 'still here');
+            await line(b, 'chat', 'Peer: still here');
+            for (const page of [a, b]) await page.locator('#steps p').filter({ hasText: 'The call goes on' }).waitFor({ state: 'attached' });
+        });
+        for (const page of [a, b]) await page.locator('#steps p').filter({ hasText: 'nothing was missed' }).waitFor({ state: 'attached' });
+        await well();
+    }, expected));
+
+    it('leaves_everybody_his_turn_in_the_chapter_page', withPages(async (open) => {
+        const channel = channelName();
+        const a = await open(address('chapter', channel));
+        await line(a, 'steps', 'is created');
+        const b = await open(address('chapter', channel));
+        await write(a, 'first');
+        await line(b, 'steps', 'Peer: first');
+        await outage([a, b], async () => {
+            for (const page of [a, b]) assert.equal(await kind(page), 'state bad');
+        });
+        await state(a, 'Waiting for the peer');
+        await state(b, 'It is your turn.');
+        assert.deepEqual([await kind(a), await kind(b)], ['state busy', 'state good']);
+        await write(b, 'second');
+        await line(a, 'steps', 'Peer: second');
+    }, expected));
+});
+
 describe('what others have named or said is text', () => {
     const evil = '<img src=x onerror="window.evil=1"><script>window.evil=1</script>';
     const harmless = async (...pages) => {
