@@ -32,13 +32,21 @@ CREATE TABLE polling (
     rate        INTEGER NOT NULL,           -- requests in it
     nudge       INTEGER NOT NULL,           -- 1: the held poll is to be answered, be it with nothing
     closing     INTEGER NOT NULL,           -- 1: over; the held poll or the next is told so
-    partial     BLOB,                       -- a binary event some of whose attachments have yet to come
     ended_ms    INTEGER NOT NULL,           -- when the connection of its last poll ended unanswered; 0: it has not
     ports       INTEGER NOT NULL,           -- the client's, in its last four requests, 16 bits each: its connections
     watched     INTEGER NOT NULL,           -- 1: if the held poll's connection ends, the web server will say so
     overtaken   INTEGER NOT NULL,           -- 1: a poll of before came again after the last
     probe       INTEGER NOT NULL            -- 1: the answer to the held poll is to be begun, so that it looks
 ) STRICT;
+
+-- Binary events some of whose attachments have yet to come: what has come, one piece behind the other. Apart from the rest,
+-- since they can be large, and each piece is written once.
+CREATE TABLE partial (
+    id          INTEGER PRIMARY KEY,
+    session     INTEGER NOT NULL,           -- session.id
+    piece       BLOB    NOT NULL
+) STRICT;
+CREATE INDEX partial_session ON partial (session);
 
 -- The requests that each turn took, so that one that comes again is known. Kept for half a minute, or less where there are
 -- very many; the newest row always stays, so that ids keep growing.

@@ -1,4 +1,12 @@
--- From schema 2 to 3: who is gone is told by the ends of connections, and leaves its channels before its window is over.
+-- From schema 2 to 3: half a binary event has a table of its own; who is gone is told by the ends of connections, and leaves its channels before its window is over.
+CREATE TABLE partial (
+    id          INTEGER PRIMARY KEY,
+    session     INTEGER NOT NULL,
+    piece       BLOB    NOT NULL
+) STRICT;
+CREATE INDEX partial_session ON partial (session);
+INSERT INTO partial (session, piece) SELECT session, partial FROM polling WHERE length(partial) > 0;
+ALTER TABLE polling DROP COLUMN partial;
 ALTER TABLE session ADD COLUMN opened_t INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE polling ADD COLUMN overtaken INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE polling ADD COLUMN ended_ms INTEGER NOT NULL DEFAULT 0;

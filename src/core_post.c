@@ -182,7 +182,6 @@ static void message_packet(struct post *p, struct span text)
     }
     if (packet.attachments != 0) {
         buf_add_span(&p->session->partial, text);
-        p->session->changed = true;
         if (!buf_ok(&p->session->partial))
             p->call->c->no_memory = true;
         return;
@@ -216,7 +215,6 @@ static void binary_packet(struct post *p, struct span base64)
     }
     buf_add_char(partial, EIO_SEPARATOR);
     eio_add_base64(partial, base64);
-    p->session->changed = true;
     if (!buf_ok(partial)) {
         p->call->c->no_memory = true;
         return;
@@ -235,6 +233,7 @@ static void binary_packet(struct post *p, struct span base64)
     /* the session may be read again meanwhile: its own copy goes first */
     struct buf event = *partial;
     buf_init(partial);
+    p->session->partial_over = true;
     event_packet(p, &packet, attached);
     buf_release(&event);
 }
@@ -308,6 +307,21 @@ static void reject(struct post *p)
 
 /* ---- the POST itself */
 
+/* Acknowledgements, echoes and complaints are owed to the client like anything else, so it may not
+ * ask for more while too much waits for it. A POST that is a poll as well makes room itself: of one
+ * whose peers have filled its queue it is taken, until its own answers are as much again. */
+static bool has_room(struct call *call, struct session *session)
+{
+    struct store *store = call->c->store;
+
+    for (size_t i = 0; i < session->socket_count; i++) {
+        struct member client = member_of(session, &session->sockets[i]);
+        if (call->wait ? store_overflows(store, &client) : !store_has_room(store, &client, 0))
+            return false;
+    }
+    return true;
+}
+
 /* Refusals that leave the session as it is. False: the call was answered. */
 static bool admissible(struct call *call, struct session *session)
 {
@@ -322,15 +336,10 @@ static bool admissible(struct call *call, struct session *session)
         core_answer_error(call, 413, EIO_BAD_REQUEST, "Too many packets in one payload");
         return false;
     }
-    for (size_t i = 0; i < session->socket_count && !call->wait; i++) {
-        struct member client = member_of(session, &session->sockets[i]);
-        if (!store_has_room(call->c->store, &client, 0)) {
-            core_answer_error(call, 429, EIO_FORBIDDEN,
-                              "Too much is waiting for this client: poll first");
-            return false;
-        }
-    }
-    return true;
+    if (has_room(call, session))
+        return true;
+    core_answer_error(call, 429, EIO_FORBIDDEN, "Too much is waiting for this client: poll first");
+    return false;
 }
 
 /* The POST has been applied, now or before: it is answered, or waits as a poll. */

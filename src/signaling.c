@@ -907,6 +907,8 @@ void signaling_lost(struct signaling *g, struct session *session)
 
 void signaling_close(struct signaling *g, struct session *session)
 {
+    buf_release(&session->partial);
+    session->partial_over = true;
     if (session->holder == 0) {
         store_session_end(g->store, session);
         return;

@@ -62,7 +62,8 @@ struct session {
     int64_t answer;
     int64_t rate_ms, rate;
     bool nudge, closing;
-    struct buf partial;
+    struct buf partial;                 /* half a binary event */
+    bool partial_over;                  /* what was stored of one is none any more */
 
     /* of this session, those gone but owed something included */
     struct socket *sockets;
@@ -278,6 +279,9 @@ int64_t store_message(struct store *s, const struct message *m, int64_t now);
 /* May SIZE more bytes be queued for TO? An empty queue takes one message of any size. Where the
  * store is full, queues are short. */
 bool store_has_room(struct store *s, const struct member *to, size_t size);
+
+/* Does twice as much wait for TO as may? Then it is its own answers that pile up. */
+bool store_overflows(struct store *s, const struct member *to);
 
 /* Has the file, for all that store_tidy() does, twice the size that it may have? Then most of it is
  * owed to clients that do not listen. */

@@ -161,16 +161,27 @@ static struct queue_end queue_last(struct store *s, const struct queue *queue, i
  * grow no longer; those that are short, of clients that listen, go on. */
 #define FULL_SHARE 64
 
-bool store_has_room(struct store *s, const struct member *to, size_t size)
+/* With SIZE more bytes, is TO's queue within TIMES its bounds? */
+static bool is_within(struct store *s, const struct member *to, size_t size, int64_t times)
 {
     struct queue_end first, last;
     int share = s->full ? FULL_SHARE : 1;
 
     if (!store_begin(s) || !queue_ends(s, queue_of(s, to), to->socket, &first, &last))
         return true;                    /* empty: one message always fits */
-    return last.nth - first.nth + 1 < s->set->max_queued_messages / share
+    return last.nth - first.nth + 1 < times * s->set->max_queued_messages / share
            && last.upto_bytes - first.upto_bytes + (int64_t)size
-                  <= s->set->max_queued_bytes / share;
+                  <= times * s->set->max_queued_bytes / share;
+}
+
+bool store_has_room(struct store *s, const struct member *to, size_t size)
+{
+    return is_within(s, to, size, 1);
+}
+
+bool store_overflows(struct store *s, const struct member *to)
+{
+    return !is_within(s, to, 0, 2);
 }
 
 int64_t store_deliver(struct store *s, int64_t seq, size_t size, const struct member *to)

@@ -26,13 +26,13 @@ enum {
     SE_RATE,
     SE_NUDGE,
     SE_CLOSING,
-    SE_PARTIAL,
     SE_ENDED,
     SE_PORTS,
     SE_WATCHED,
     SE_PROBE,
     SE_OPENED_T,
-    SE_OVERTAKEN
+    SE_OVERTAKEN,
+    SE_HALF
 };
 
 static void read_session(struct db_query *q, struct session *session)
@@ -54,7 +54,6 @@ static void read_session(struct db_query *q, struct session *session)
     session->rate = db_int(q, SE_RATE);
     session->nudge = db_int(q, SE_NUDGE) != 0;
     session->closing = db_int(q, SE_CLOSING) != 0;
-    buf_add_span(&session->partial, db_text(q, SE_PARTIAL));
     session->ended_ms = db_int(q, SE_ENDED);
     session->ports = (uint64_t)db_int(q, SE_PORTS);
     session->watched = db_int(q, SE_WATCHED) != 0;
@@ -63,23 +62,35 @@ static void read_session(struct db_query *q, struct session *session)
     session->overtaken = db_int(q, SE_OVERTAKEN) != 0;
 }
 
+static void read_partial(struct store *s, struct entry *e)
+{
+    struct db_query *q = db_query(s->db, Q_partial_read);
+
+    db_put_int(q, 1, e->session.id);
+    while (db_next(q) == DB_ROW)
+        buf_add_span(&e->session.partial, db_text(q, 0));
+    store_check(s, db_done(q), "read half an event");
+    e->stored_partial = e->session.partial.len;
+    if (!buf_ok(&e->session.partial))
+        store_no_memory(s);
+}
+
 /* The session that Q, with its parameter bound, finds; with its sockets. Ends Q. */
 static struct session *load(struct store *s, struct db_query *q)
 {
     struct entry *e = NULL;
     char sid[ID_LEN + 1];
+    bool half = false;
 
     if (db_next(q) == DB_ROW && span_copy(db_text(q, SE_SID), sid, sizeof sid)
         && (e = store_remember(s, db_int(q, SE_ID), sid)) != NULL) {
         read_session(q, &e->session);
         e->stored_due_ms = e->session.due_ms;
-        if (!buf_ok(&e->session.partial)) {
-            s->failed = true;
-            snprintf(s->why, sizeof s->why,
-                     "cannot read a session: out of memory; give the machine more");
-        }
+        half = db_int(q, SE_HALF) != 0;
     }
     store_check(s, db_done(q), "read a session");
+    if (half)
+        read_partial(s, e);
     if (e != NULL)
         store_read_sockets(s, e);
     return e == NULL || s->failed ? NULL : &e->session;
@@ -199,10 +210,21 @@ struct session *store_session_open(struct store *s, const struct session *new, i
     return session;
 }
 
+static void delete_partial(struct store *s, struct entry *e)
+{
+    struct db_query *q = db_query(s->db, Q_partial_delete);
+
+    db_put_int(q, 1, e->session.id);
+    store_check(s, db_run(q), "forget half an event");
+    e->stored_partial = 0;
+}
+
 void store_session_end(struct store *s, struct session *session)
 {
     if (!store_begin(s))
         return;
+    if (store_entry(session)->stored_partial != 0)
+        delete_partial(s, store_entry(session));
     struct db_query *q = db_query(s->db, Q_session_delete);
     db_put_int(q, 1, session->id);
     store_check(s, db_run(q), "end a session");
@@ -210,6 +232,24 @@ void store_session_end(struct store *s, struct session *session)
     db_put_int(q, 1, session->id);
     store_check(s, db_run(q), "end a session");
     session->ended = true;
+}
+
+/* Only what has come since is written: it may be much, and come in many small requests. */
+static void write_partial(struct store *s, struct entry *e)
+{
+    const struct buf *partial = &e->session.partial;
+
+    if (e->session.partial_over && e->stored_partial != 0)
+        delete_partial(s, e);
+    e->session.partial_over = false;
+    if (partial->len <= e->stored_partial)
+        return;
+    struct db_query *q = db_query(s->db, Q_partial_add);
+    db_put_int(q, 1, e->session.id);
+    db_put_blob(q, 2, (struct span){ partial->data + e->stored_partial,
+                                     partial->len - e->stored_partial });
+    store_check(s, db_run(q), "store half an event");
+    e->stored_partial = partial->len;
 }
 
 static void write_session(struct store *s, const struct session *session)
@@ -229,12 +269,11 @@ static void write_session(struct store *s, const struct session *session)
     db_put_int(q, 11, session->rate);
     db_put_int(q, 12, session->nudge);
     db_put_int(q, 13, session->closing);
-    db_put_blob(q, 14, buf_span(&session->partial));
-    db_put_int(q, 15, session->ended_ms);
-    db_put_int(q, 16, (int64_t)session->ports);
-    db_put_int(q, 17, session->watched);
-    db_put_int(q, 18, session->probe);
-    db_put_int(q, 19, session->overtaken);
+    db_put_int(q, 14, session->ended_ms);
+    db_put_int(q, 15, (int64_t)session->ports);
+    db_put_int(q, 16, session->watched);
+    db_put_int(q, 17, session->probe);
+    db_put_int(q, 18, session->overtaken);
     store_check(s, db_run(q), "store a session");
 }
 
@@ -246,6 +285,7 @@ void store_write_sessions(struct store *s)
             continue;
         if (e->session.changed)
             write_session(s, &e->session);
+        write_partial(s, e);
         if (e->session.due_ms != e->stored_due_ms)
             write_due(s, &e->session);
         e->session.changed = false;

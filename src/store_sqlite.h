@@ -74,6 +74,7 @@ struct room {
 struct entry {
     struct session session;             /* first: a struct session * is a struct entry * */
     int64_t stored_due_ms;              /* due_ms as the row has it */
+    size_t stored_partial;              /* bytes of session.partial that are rows already */
     size_t socket_cap;
     struct queue *queues;               /* of its sockets, in the same places */
     struct entry *next_by_id, *next_by_sid;

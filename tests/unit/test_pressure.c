@@ -520,9 +520,74 @@ static void hundreds_that_ask_to_get_in_are_all_told(void **state)
     rig_close(&r);
 }
 
+/* Its answers are a little of what it is owed, and each request asks for more. */
+static void a_post_that_waits_has_a_bound_too(void **state)
+{
+    static const char *const keys[] = { "POLLUX_MAX_QUEUED_MESSAGES=50", NULL };
+    static char body[8192];
+    struct rig r;
+    struct client a;
+    char query[128];
+    int refused = 0;
+
+    (void)state;
+    rig_open(&r, keys);
+    const char *hello = rig_answer(&r, rig_send(&r, "GET", "EIO=4&transport=polling&pollux=1", ""));
+    a = (struct client){ .rig = &r, .poll = -1 };
+    memcpy(a.sid, hello + 13, 20);
+    client_post(&a, "40\x1e" "42[\"create or join\",\"room\"]");
+    for (int i = 0; i < 40; i++)
+        snprintf(body + strlen(body), sizeof body - strlen(body), "%s42%d[\"x\"]", i != 0 ? "\x1e" : "", i);
+    for (int i = 0; i < 100; i++) {
+        snprintf(query, sizeof query, "EIO=4&transport=polling&wait=true&t=w%d&sid=%s", i, a.sid);
+        const char *answer = rig_answer(&r, rig_send(&r, "POST", query, body));
+        refused += answer != NULL && strncmp(answer, "429 ", 4) == 0;
+    }
+    assert_true(refused > 0);
+    assert_in_range(rig_sql(&r, "SELECT count(*) FROM delivery WHERE arrived_ms IS NULL"), 50, 150);
+    client_hear(&a);                    /* it polls, and may ask again */
+    assert_string_equal(client_post(&a, "42[\"x\"]"), "200 ok");
+    rig_close(&r);
+}
+
+#define HALF "452-[\"file\",{\"_placeholder\":true,\"num\":0},{\"_placeholder\":true,\"num\":1}]"
+
+/* What has come of an event is written once, whatever else its session asks for. */
+static void half_an_event_is_written_once(void **state)
+{
+    static char large[100002];
+    struct rig r;
+    struct client a, b;
+
+    (void)state;
+    rig_open(&r, quiet);
+    client_join(&a, &r, "room");
+    client_join(&b, &r, "room");
+    client_hear(&b);
+    memset(large, 'A', 100001);
+    large[0] = 'b';
+    client_post(&a, HALF);
+    client_post(&a, large);
+    for (int i = 0; i < 100; i++)
+        client_post(&a, "3");           /* and 100 more */
+    assert_int_equal(rig_sql(&r, "SELECT max(id) FROM partial"), 2);
+    assert_int_equal(rig_sql(&r, "SELECT sum(length(piece)) FROM partial"),
+                     (int)strlen(HALF) - 1 + 1 + 100000);
+    rig_restart(&r);
+    b.poll = -1;
+    assert_string_equal(client_post(&a, "bAQID\x1e" HALF), "200 ok");        /* and half of the next */
+    assert_starts(client_hear(&b), "452-[\"file\",");
+    assert_int_equal(rig_sql(&r, "SELECT sum(length(piece)) FROM partial"), (int)strlen(HALF) - 1);
+    assert_starts(client_post(&a, "42[\"text\"]"), "400 ");
+    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM partial"), 0);
+    rig_close(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(half_an_event_is_written_once),
+        cmocka_unit_test(a_post_that_waits_has_a_bound_too),
         cmocka_unit_test(coming_and_going_fills_no_queue_beyond_its_bound),
         cmocka_unit_test(farewells_fill_no_queue_beyond_its_bound),
         cmocka_unit_test(seat_of_one_away_is_given_whatever_waits_for_it),

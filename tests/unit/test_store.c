@@ -51,6 +51,8 @@ static void a_conversation(void **state)
     rig_wait(&r, 50);
     write_sql(&r, "UPDATE session SET shim = 1");
     client_post(&c, "42[\"counted\"]");
+    client_post(&c, "451-[\"file\",{\"_placeholder\":true,\"num\":0}]");
+    client_post(&c, "bAQID");           /* in two halves */
     client_post(&c, "40/nowhere,");     /* a second socket in its session */
     client_hear(&c);
     snprintf(extra, sizeof extra, "42[\"offer\",{\"to\":\"%s\"}]", b.id);
@@ -536,7 +538,7 @@ static char *schema_of(const struct rig *r)
 
 /* What a file of schema 2 lacks. */
 #define SCHEMA_2 \
-    "DROP INDEX socket_leave; DROP TABLE former; ALTER TABLE socket DROP COLUMN leave_ms;" \
+    "DROP TABLE partial; ALTER TABLE polling ADD COLUMN partial BLOB; DROP INDEX socket_leave; DROP TABLE former; ALTER TABLE socket DROP COLUMN leave_ms;" \
     "ALTER TABLE polling DROP COLUMN ended_ms; ALTER TABLE polling DROP COLUMN ports;" \
     "ALTER TABLE session DROP COLUMN opened_t; ALTER TABLE polling DROP COLUMN overtaken;" \
     "ALTER TABLE polling DROP COLUMN watched; ALTER TABLE polling DROP COLUMN probe;" \
