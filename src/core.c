@@ -308,6 +308,19 @@ static bool origin_allowed(struct call *call)
     return call->cross_origin;
 }
 
+/* Whom a line about the call is about: a socket of SESSION, or the client's address if such are
+ * kept. Lent until the next call. */
+static const char *who(const struct call *call, const struct session *session)
+{
+    static char address[ADDRESS_MAX];
+
+    if (session != NULL && session->socket_count != 0)
+        return session->sockets[0].public;
+    return call->c->set->keep_addresses && span_copy(call->rq->address, address, sizeof address)
+               ? address
+               : NULL;
+}
+
 /* TEXT of the request, for a sentence. */
 static struct span shown(struct span text)
 {
@@ -323,6 +336,7 @@ static void refuse_origin(struct call *call)
              "Forbidden: pages of the origin %.*s may not connect to the host %.*s; see "
              "allowed_origins",
              (int)origin.len, origin.p, (int)host.len, host.p);
+    log_often(LOG_INFO, "P310", "core", who(call, NULL), "%s", why);
     core_answer_error(call, 403, EIO_FORBIDDEN, why);
 }
 
@@ -333,6 +347,7 @@ static void refuse_host(struct call *call)
 
     snprintf(why, sizeof why, "Forbidden: the host %.*s is not served here; see served_hosts",
              (int)host.len, host.p);
+    log_often(LOG_INFO, "P311", "core", who(call, NULL), "%s", why);
     core_answer_error(call, 403, EIO_FORBIDDEN, why);
 }
 
@@ -345,6 +360,7 @@ static void pass_refusal(struct call *call)
     snprintf(why, sizeof why, "%s: the web server refused this request (%d)%s",
              http_reason(call->rq->refused), call->rq->refused,
              call->rq->refused == 413 ? "; see maxPayload of the handshake" : "");
+    log_often(LOG_INFO, "P317", "core", who(call, NULL), "%s", why);
     core_answer_error(call, call->rq->refused, EIO_BAD_REQUEST, why);
 }
 
@@ -410,11 +426,18 @@ static void open_session(struct call *call)
 
     visitor(call->rq->address, address);
     if (store_session_count(c->store, "") >= set->max_sessions) {
+        log_often(LOG_WARNING, "P312", "core", who(call, NULL),
+                  "a session is refused: there are %lld, as many as max_sessions allows",
+                  (long long)set->max_sessions);
         core_answer_error(call, 403, EIO_FORBIDDEN,
                           "Forbidden: this server has as many sessions as it may have");
         return;
     }
     if (store_session_count(c->store, address) >= set->max_sessions_per_address) {
+        log_often(LOG_WARNING, "P313", "core", who(call, NULL),
+                  "a session is refused: this address has %lld, as many as "
+                  "max_sessions_per_address allows",
+                  (long long)set->max_sessions_per_address);
         core_answer_error(call, 403, EIO_FORBIDDEN,
                           "Forbidden: too many sessions from this address");
         return;
@@ -511,6 +534,14 @@ static bool is_watched(const struct call *call, struct session *session)
            || (known && span_starts(call->rq->software, "lighttpd/"));
 }
 
+static void refuse_rate(struct call *call, const struct session *session)
+{
+    log_often(LOG_WARNING, "P314", "core", who(call, session),
+              "requests are refused: a session sends more than max_requests_per_second (%lld)",
+              (long long)call->c->set->max_requests_per_second);
+    core_answer_error(call, 429, EIO_FORBIDDEN, "Too many requests: slow down");
+}
+
 static void take_session(struct call *call, const struct query *q)
 {
     struct session *session = store_session(call->c->store, span_of(q->sid));
@@ -527,7 +558,7 @@ static void take_session(struct call *call, const struct query *q)
     if (session == NULL)
         core_answer_error(call, 400, EIO_SID_UNKNOWN, "Session ID unknown");
     else if (!within_rate(call, session))
-        core_answer_error(call, 429, EIO_FORBIDDEN, "Too many requests: slow down");
+        refuse_rate(call, session);
     else if (call->rq->again && !known_again(call, session))
         return;
     else if (http_method(call->rq->method) == HTTP_GET)
@@ -727,8 +758,10 @@ void core_time(struct core *c, int64_t now, bool behind)
     c->signaling.now = now;
     if (c->began_ms == 0)
         c->began_ms = now;
-    if (now >= c->sweep_ms && !behind)
+    if (now >= c->sweep_ms && !behind) {
         sweep_sessions(c, now);
+        log_catch_up();
+    }
     if (now >= c->signaling.due_ms && !behind)
         signaling_time(&c->signaling);
     if (now >= due_ms(c))

@@ -14,6 +14,12 @@ struct post {
     size_t connects;            /* CONNECTs so far */
 };
 
+/* For a line of the log; NULL: it has no socket. */
+static const char *public_of(const struct session *session)
+{
+    return session->socket_count != 0 ? session->sockets[0].public : NULL;
+}
+
 /* ---- connecting */
 
 /* Owe SOCKET a packet of TYPE with BODY. The delivery. */
@@ -295,9 +301,8 @@ static void reject(struct post *p)
     char message[160] = "Bad request: ";
 
     strncat(message, p->wrong, sizeof message - strlen(message) - 1);
-    log_line(LOG_INFO, "P301", "core",
-             p->session->socket_count != 0 ? p->session->sockets[0].public : NULL,
-             "a client broke the protocol: %s; its session is closed", p->wrong);
+    log_often(LOG_INFO, "P301", "core", public_of(p->session),
+              "a client broke the protocol: %s; its session is closed", p->wrong);
     if (!p->over) {
         signaling_lost(&c->signaling, p->session);
         signaling_close(&c->signaling, p->session);
@@ -328,16 +333,26 @@ static bool admissible(struct call *call, struct session *session)
     const struct settings *set = call->c->set;
 
     if (call->rq->body_too_long || call->rq->body.len > (size_t)set->max_payload_bytes) {
+        log_often(LOG_INFO, "P317", "core", public_of(session),
+                  "a POST is refused: it is longer than max_payload_bytes (%lld)",
+                  (long long)set->max_payload_bytes);
         core_answer_error(call, 413, EIO_BAD_REQUEST,
                           "Payload too large: see maxPayload of the handshake");
         return false;
     }
     if (eio_count(call->rq->body) > (size_t)set->max_packets_per_payload) {
+        log_often(LOG_INFO, "P317", "core", public_of(session),
+                  "a POST is refused: it has more packets than max_packets_per_payload (%lld)",
+                  (long long)set->max_packets_per_payload);
         core_answer_error(call, 413, EIO_BAD_REQUEST, "Too many packets in one payload");
         return false;
     }
     if (has_room(call, session))
         return true;
+    log_often(LOG_WARNING, "P316", "core", public_of(session),
+              "a POST is refused: more waits for its sender than max_queued_messages (%lld) or "
+              "max_queued_bytes (%lld) allow",
+              (long long)set->max_queued_messages, (long long)set->max_queued_bytes);
     core_answer_error(call, 429, EIO_FORBIDDEN, "Too much is waiting for this client: poll first");
     return false;
 }

@@ -1,8 +1,10 @@
-/* log.c - lines for operators on standard error. Holds the level, nothing else. */
+/* log.c - lines for operators on standard error. Holds the level, and of what happens often how often it
+ * did since it was last told. */
 #include "log.h"
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -54,4 +56,78 @@ void log_line(enum log_level level, const char *code, const char *where, const c
     line[len++] = '\n';
     if (write(STDERR_FILENO, line, (size_t)len) == -1)
         return;                         /* nowhere left to say it */
+}
+
+/* ---- what happens often */
+
+#define CODES 32                        /* more than there are */
+
+static struct often {
+    const char *code;                   /* NULL: free */
+    int64_t told_s;                     /* when a line of it was written */
+    size_t untold;                      /* how many there were since */
+    enum log_level level;
+    const char *where;
+    char who[64], text[512];            /* of the last of them */
+} often[CODES];
+
+static int64_t seconds(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec;
+}
+
+static struct often *find_code(const char *code)
+{
+    size_t i = 0;
+
+    while (i < CODES - 1 && often[i].code != NULL && strcmp(often[i].code, code) != 0)
+        i++;
+    return &often[i];
+}
+
+static void tell(struct often *o, int64_t now_s)
+{
+    if (o->untold > 1)
+        log_line(o->level, o->code, o->where, o->who[0] != '\0' ? o->who : NULL,
+                 "%s (the last of %zu in %lld s)", o->text, o->untold,
+                 (long long)(now_s - o->told_s));
+    else
+        log_line(o->level, o->code, o->where, o->who[0] != '\0' ? o->who : NULL, "%s", o->text);
+    o->told_s = now_s;
+    o->untold = 0;
+}
+
+void log_often(enum log_level level, const char *code, const char *where, const char *who,
+               const char *format, ...)
+{
+    struct often *o = find_code(code);
+    int64_t now_s = seconds();
+    va_list ap;
+
+    if (level > highest)
+        return;
+    if (o->code == NULL)
+        o->told_s = now_s - LOG_QUIET_S;
+    o->code = code;
+    o->level = level;
+    o->where = where;
+    snprintf(o->who, sizeof o->who, "%s", who != NULL ? who : "");
+    va_start(ap, format);
+    vsnprintf(o->text, sizeof o->text, format, ap);
+    va_end(ap);
+    o->untold++;
+    if (now_s - o->told_s >= LOG_QUIET_S)
+        tell(o, now_s);
+}
+
+void log_catch_up(void)
+{
+    int64_t now_s = seconds();
+
+    for (size_t i = 0; i < CODES && often[i].code != NULL; i++)
+        if (often[i].untold != 0 && now_s - often[i].told_s >= LOG_QUIET_S)
+            tell(&often[i], now_s);
 }

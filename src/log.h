@@ -23,4 +23,12 @@ enum log_level log_get_level(void);
 void log_line(enum log_level level, const char *code, const char *where, const char *who,
               const char *format, ...) __attribute__((format(printf, 5, 6)));
 
+/* The same for what a stranger can make happen as often as it likes: of each CODE one line in
+ * LOG_QUIET_S seconds, which says how many there were since the one before. CODE is a literal. Call
+ * log_catch_up() now and then, so that the last of them are told as well. */
+#define LOG_QUIET_S 10
+void log_often(enum log_level level, const char *code, const char *where, const char *who,
+               const char *format, ...) __attribute__((format(printf, 5, 6)));
+void log_catch_up(void);
+
 #endif

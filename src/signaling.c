@@ -7,6 +7,7 @@
 #include "signaling.h"
 
 #include "json.h"
+#include "log.h"
 #include "presence.h"
 
 /* how long a session that is over is remembered, should the poll that was told so come again */
@@ -259,6 +260,11 @@ static bool have_room(struct signaling *g, struct said *said, const struct membe
     for (size_t i = 0; i < to->count; i++) {
         if (to->list[i].socket == except || store_has_room(g->store, &to->list[i], size))
             continue;
+        log_often(LOG_WARNING, "P315", "rules", said->sender.public,
+                  "a message is refused: more waits for %s than max_queued_messages (%lld) or "
+                  "max_queued_bytes (%lld) allow",
+                  to->list[i].public, (long long)g->set->max_queued_messages,
+                  (long long)g->set->max_queued_bytes);
         refuse(said, "queue_full",
                "too much is waiting for a member of the channel; send it again later");
         return false;

@@ -164,6 +164,52 @@ describe('limits', () => {
     }));
 });
 
+describe('what is refused', () => {
+    // The first is told at once; how many there were, ten seconds later.
+    const lines = (server, code) => server.logText().split('\n').filter((line) => line.includes(` ${code} `));
+    const cases = {
+        P301: [{}, async ({ client }) => {
+            for (let i = 0; i < 30; i++) {
+                const one = client();
+                await one.open();
+                assert.equal((await one.post('broken')).status, 400);
+            }
+        }, /broke the protocol/],
+        P310: [{}, async ({ client }) => {
+            for (let i = 0; i < 30; i++) assert.equal((await client().open({}, { Origin: 'https://evil.example' })).status, 403);
+        }, /https:\/\/evil\.example .* allowed_origins/],
+        P313: [{ POLLUX_MAX_SESSIONS_PER_ADDRESS: 1 }, async ({ client }) => {
+            await client().open();
+            for (let i = 0; i < 30; i++) assert.equal((await client().open()).status, 403);
+        }, /max_sessions_per_address/],
+        P314: [{ POLLUX_MAX_REQUESTS_PER_SECOND: 1 }, async ({ client }) => {
+            const one = client();
+            await one.open();
+            let refused = 0;
+            while (refused < 10) refused += (await one.post('3')).status === 429;
+        }, /max_requests_per_second \(1\)/],
+        P315: [{ POLLUX_MAX_QUEUED_MESSAGES: 20 }, async (at) => {
+            const { sender } = await deaf(at);
+            let refused = 0;
+            while (refused < 10) refused += (await ask(sender.socket, 'x')).error?.code === 'queue_full';
+        }, /max_queued_messages \(20\)/],
+        P317: [{ POLLUX_MAX_PACKETS_PER_PAYLOAD: 3 }, async ({ client }) => {
+            const one = client();
+            await one.open();
+            for (let i = 0; i < 10; i++) assert.equal((await one.post('3\x1e3\x1e3\x1e3')).status, 413);
+        }, /max_packets_per_payload \(3\)/],
+    };
+    for (const [code, [env, body, expected]] of Object.entries(cases)) {
+        it(`leaves_few_lines, ${code}`, limited(env, async (at) => {
+            await body(at);
+            await until(() => lines(at.server, code).length > 0, LIMIT_MS, `a line with ${code}`);
+            const told = lines(at.server, code);
+            assert.match(told[0], expected);
+            assert.ok(told.length < 5, told.join('\n'));
+        }));
+    }
+});
+
 describe('uploads', () => {
     for (const cgi of [false, true]) {
         it(`too_large_a_body_is_413_and_stored_nowhere, ${cgi ? 'CGI' : 'FastCGI'}`, limited({}, async ({ server, client }) => {
