@@ -567,6 +567,17 @@ static void take_session(struct call *call, const struct query *q)
         core_post(call, session);
 }
 
+/* The browser asked for PATH, or for what the web server rewrote to it. */
+static bool is_mapped(const struct request *rq, const char *path)
+{
+    size_t split = rq->script.len, len = strlen(path);
+
+    return span_is(rq->path, path)
+           || (split + rq->path_info.len == len
+               && span_equals(rq->script, (struct span){ path, split })
+               && span_is(rq->path_info, path + split));
+}
+
 void core_take(struct core *c, struct host *h, const struct request *rq, int64_t now)
 {
     struct call call = { .c = c, .h = h, .rq = rq, .now = now };
@@ -581,7 +592,7 @@ void core_take(struct core *c, struct host *h, const struct request *rq, int64_t
     }
     if (core_stats(&call))
         return;
-    if (!span_is(rq->path, c->set->path)) {
+    if (!is_mapped(rq, c->set->path)) {
         core_answer_plain(&call, 404, "text/plain; charset=UTF-8", SPAN("Not found\n"));
         return;
     }

@@ -106,8 +106,8 @@ static void ask_again(struct request *rq, const char *status, const char *uri)
 }
 
 enum variable {
-    METHOD, URI, SCRIPT, QUERY, CONTENT_TYPE, CONTENT_LENGTH, ORIGIN, HOST, SERVER_PORT, FETCH_SITE, HTTPS,
-    ADDRESS, PORT, FORWARDED, SOFTWARE, CORS_HEADERS, STATUS, VARIABLES
+    METHOD, URI, SCRIPT, PATH_INFO, QUERY, CONTENT_TYPE, CONTENT_LENGTH, ORIGIN, HOST, SERVER_PORT, FETCH_SITE,
+    HTTPS, ADDRESS, PORT, FORWARDED, SOFTWARE, CORS_HEADERS, STATUS, VARIABLES
 };
 
 #define NAME(text) { text, sizeof(text) - 1 }
@@ -116,6 +116,7 @@ static const struct span names[VARIABLES] = {
     [METHOD] = NAME("REQUEST_METHOD"),
     [URI] = NAME("REQUEST_URI"),
     [SCRIPT] = NAME("SCRIPT_NAME"),
+    [PATH_INFO] = NAME("PATH_INFO"),
     [QUERY] = NAME("QUERY_STRING"),
     [CONTENT_TYPE] = NAME("CONTENT_TYPE"),
     [CONTENT_LENGTH] = NAME("CONTENT_LENGTH"),
@@ -157,6 +158,8 @@ size_t host_read_variables(struct request *rq, char *const *variables)
     }
     rq->method = span_of(get[METHOD]);
     rq->path = request_path(get[URI] != NULL ? get[URI] : get[SCRIPT]);
+    rq->script = span_of(get[SCRIPT]);
+    rq->path_info = span_of(get[PATH_INFO]);
     rq->query = span_of(get[QUERY]);
     rq->content_type = span_of(get[CONTENT_TYPE]);
     rq->origin = span_of(get[ORIGIN]);

@@ -22,6 +22,8 @@ struct request {
     struct span method;
     /* as the browser asked for it, without the query, percent-encoding undone by the server */
     struct span path;
+    struct span script;         /* SCRIPT_NAME and PATH_INFO: together the path that the web server */
+    struct span path_info;      /* made of that one, where it rewrites addresses */
     struct span query;
     struct span body;
     bool body_too_long;         /* longer than the host was told to read; BODY is empty */

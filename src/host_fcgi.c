@@ -193,10 +193,10 @@ static void read_body(struct fcgi *f, struct request *rq, size_t want)
  * is let go. */
 static void keep_request(struct fcgi *f, struct request *rq)
 {
-    struct span *const spans[] = { &rq->method, &rq->path,    &rq->query,
-                                   &rq->origin, &rq->host,    &rq->fetch_site,
-                                   &rq->address, &rq->content_type, &rq->cors_headers,
-                                   &rq->software };
+    struct span *const spans[] = { &rq->method,   &rq->path,         &rq->query,
+                                   &rq->origin,   &rq->host,         &rq->fetch_site,
+                                   &rq->address,  &rq->content_type, &rq->cors_headers,
+                                   &rq->software, &rq->script,       &rq->path_info };
     size_t count = sizeof spans / sizeof spans[0], body_len = f->body.len, len = 0;
 
     for (size_t i = 0; i < count; i++)

@@ -5,7 +5,10 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { chromium } from 'playwright-core';
 import { chromiumOptions } from './browser.mjs';
+import { once } from 'node:events';
+import http from 'node:http';
 import { LIMIT_MS, channelName, startPollux, until } from './harness.mjs';
+import { startSnippet } from './snippet.mjs';
 
 let server, browser;
 
@@ -101,6 +104,61 @@ describe('the pages', () => {
             await state(page, 'The server refused');
         }
     }));
+});
+
+describe('the pages as the snippet for lighttpd has them', () => {
+    let snippet;
+    before(async () => { snippet = await startSnippet(); });
+    after(async () => {
+        await snippet?.stop();
+        snippet?.remove();
+    });
+
+    it('work_below_pollux', withPages(async (open) => {
+        const [a, b] = [await open(), await open()];
+        await a.goto(`${snippet.url}/pollux/`);
+        await state(a, 'The server is well');
+        const channel = channelName();
+        await a.locator('#channel').fill(channel);
+        await a.getByRole('button', { name: 'Talk through the server' }).click();
+        await line(a, 'steps', 'is created');
+        await b.goto(`${snippet.url}/pollux/${address('chapter', channel)}`);
+        await state(a, 'It is your turn.');
+        await write(a, 'hello');
+        await line(b, 'steps', 'Peer: hello');
+        const call = `${snippet.url}/pollux/${address('call', channelName())}`;
+        await a.goto(call);
+        await state(a, 'Waiting for the other');
+        await b.goto(call);
+        for (const page of [a, b]) await state(page, 'You are connected.');
+        await write(a, 'direct');
+        await line(b, 'chat', 'Peer: direct');
+    }));
+
+    it('say_what_may_run_there_and_who_may_know', async () => {
+        for (const name of ['', 'index.html', 'call.html', 'chapter.html']) {
+            const { headers } = await fetch(`${snippet.url}/pollux/${name}`);
+            assert.match(headers.get('content-security-policy'), /default-src 'self'.*frame-ancestors 'none'/);
+            assert.equal(headers.get('referrer-policy'), 'same-origin');
+            assert.equal(headers.get('x-content-type-options'), 'nosniff');
+        }
+    });
+
+    it('are_framed_by_nobody_else', withPages(async (open) => {
+        const other = http.createServer((rq, rs) => rs.setHeader('Content-Type', 'text/html').end(
+            `<!DOCTYPE html><link rel="icon" href="data:,"><iframe src="${snippet.url}/pollux/call.html"></iframe>`)).listen(0, '127.0.0.1');
+        await once(other, 'listening');
+        try {
+            const page = await open();
+            const refused = page.waitForEvent('console', (message) => /frame-ancestors/.test(message.text()));
+            await page.goto(`http://127.0.0.1:${other.address().port}/`);
+            await refused;
+            assert.equal(await page.frames()[1].locator('#entry').count(), 0);
+        } finally {
+            other.closeAllConnections();
+            other.close();
+        }
+    }, { errors: ['frame-ancestors'] }));
 });
 
 describe('an outage of the server', () => {

@@ -11,6 +11,7 @@ import { dirname, join, resolve } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { LIMIT_MS, channelName, engine, freePort, htdocs, program, request, startPollux, until, within } from './harness.mjs';
+import { startSnippet } from './snippet.mjs';
 
 const top = resolve(dirname(fileURLToPath(import.meta.url)), '..', '..');
 const SEP = '\x1e';
@@ -448,7 +449,9 @@ describe('files', () => {
             writeFileSync(join(dir, 'data', 'hidden'), hidden);
             for (const name of readdirSync(join(dir, 'data'))) await servesNone(port, [...ways('/', `data/${name}`), ...ways('/socket.io/', `data/${name}`), `/${name}`]);
             await servesNone(port, [...ways('/', 'README.md'), ...ways('/socket.io/', 'README.md'), '/.git/config', '/socket.io/', '/socket.io', join(dir, 'data', 'hidden')]);
-            assert.match(await bytesTo({ port }, 'GET /call.html HTTP/1.0\r\n\r\n'), /^HTTP\/1\.\d 200 /);
+            const page = await bytesTo({ port }, 'GET /call.html HTTP/1.0\r\n\r\n');
+            assert.match(page, /^HTTP\/1\.\d 200 /);
+            for (const header of [/^Content-Security-Policy: .*frame-ancestors 'none'/m, /^Referrer-Policy: same-origin/m, /^X-Content-Type-Options: nosniff/m]) assert.match(page, header);
         } finally {
             child.kill('SIGTERM');
             await within(closed, 'the end of serve');
@@ -456,36 +459,18 @@ describe('files', () => {
     });
 
     it('the_snippet_gives_away_nothing_but_the_pages', async (t) => {
-        const dir = mkdtempSync(join(tmpdir(), 'pollux-snippet-'));
-        t.after(() => rmSync(dir, { recursive: true, force: true }));
-        chmodSync(dir, 0o755);
-        for (const name of ['etc', 'sbin', 'share/pollux', 'www', 'data']) mkdirSync(join(dir, name), { recursive: true, mode: name === 'data' ? 0o700 : 0o755 });
-        symlinkSync(program, join(dir, 'sbin', 'pollux.fcgi'));
-        symlinkSync(htdocs, join(dir, 'share/pollux/htdocs'));
+        const snippet = await startSnippet();
+        t.after(() => snippet.remove());
+        const { dir, port, url } = snippet;
+        const status = (path) => request(`${url}${path}`).then((answer) => answer.status);
         for (const name of ['hidden', 'data/hidden', 'share/hidden', 'share/pollux/hidden', 'etc/hidden']) writeFileSync(join(dir, name), hidden);
-        writeFileSync(join(dir, 'etc/pollux.conf'), `store = ${join(dir, 'data')}\n`);
-        const port = await freePort();
-        const snippet = readFileSync(join(top, 'conf/lighttpd-pollux.conf.in'), 'utf8')
-            .replaceAll('@sysconfdir@', join(dir, 'etc')).replaceAll('@sbindir@', join(dir, 'sbin')).replaceAll('@datadir@', join(dir, 'share'))
-            .replace('/run/lighttpd/pollux.socket', join(dir, 'pollux.socket'));
-        writeFileSync(join(dir, 'lighttpd.conf'), `server.modules = ( )\nserver.document-root = "${join(dir, 'www')}"\nserver.bind = "127.0.0.1"\n`
-            + `server.port = ${port}\nindex-file.names = ( "index.html" )\nmimetype.assign = ( ".html" => "text/html", ".js" => "text/javascript" )\n${snippet}`);
-        const lighttpd = ['/usr/sbin/lighttpd', '/usr/local/sbin/lighttpd'].find(existsSync) ?? 'lighttpd';
-        const child = spawn(process.env.POLLUX_LIGHTTPD ?? lighttpd, ['-D', '-f', join(dir, 'lighttpd.conf')], { env: clean, stdio: 'ignore' });
-        t.after(() => child.kill('SIGKILL'));
-        const closed = emitted(child, 'close');
-        const url = `http://127.0.0.1:${port}`;
-        const status = (path) => request(`${url}${path}`).then((answer) => answer.status, () => 0);
-        await until(async () => child.exitCode !== null || await status('/socket.io/?EIO=4&transport=polling') === 200, LIMIT_MS, 'a handshake through the snippet');
-        assert.equal(child.exitCode, null, 'lighttpd takes the snippet');
         try {
             for (const path of ['/pollux/', '/pollux/call.html', '/socket.io/socket.io.js', '/socket.io/socket.io.mjs']) assert.equal(await status(path), 200, path);
             for (const prefix of ['/', '/pollux/', '/pollux', '/socket.io/', '/socket.io/socket.io.', '/pollux/socket.io/']) {
                 await servesNone(port, ['hidden', 'pollux/hidden', 'data/hidden', 'data/pollux.db', 'etc/hidden', 'etc/pollux.conf'].flatMap((name) => ways(prefix, name)));
             }
         } finally {
-            child.kill('SIGTERM');
-            await within(closed, 'the end of lighttpd');
+            await snippet.stop();
         }
     });
 });

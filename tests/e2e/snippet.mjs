@@ -1,0 +1,53 @@
+// A lighttpd that knows nothing but the snippet conf/lighttpd-pollux.conf.in, with the files where `make install` puts them.
+
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { LIMIT_MS, freePort, htdocs, program, request, until, within } from './harness.mjs';
+
+const conf = resolve(dirname(fileURLToPath(import.meta.url)), '..', '..', 'conf');
+const lighttpd = () => process.env.POLLUX_LIGHTTPD ?? ['/usr/sbin/lighttpd', '/usr/local/sbin/lighttpd'].find(existsSync) ?? 'lighttpd';
+const types = '".html" => "text/html; charset=utf-8", ".js" => "text/javascript", ".css" => "text/css", ".svg" => "image/svg+xml"';
+
+/** Start it: {url, port, dir, stop(), remove()}. Below `dir` are etc, sbin, share/pollux/htdocs, www and data. */
+export async function startSnippet() {
+    const dir = mkdtempSync(join(tmpdir(), 'pollux-snippet-'));
+    chmodSync(dir, 0o755);
+    for (const name of ['etc', 'sbin', 'share/pollux', 'www', 'data']) mkdirSync(join(dir, name), { recursive: true, mode: name === 'data' ? 0o700 : 0o755 });
+    symlinkSync(program, join(dir, 'sbin', 'pollux.fcgi'));
+    symlinkSync(htdocs, join(dir, 'share/pollux/htdocs'));
+    writeFileSync(join(dir, 'etc/pollux.conf'), `store = ${join(dir, 'data')}\n`);
+    const port = await freePort();
+    const snippet = readFileSync(join(conf, 'lighttpd-pollux.conf.in'), 'utf8')
+        .replaceAll('@sysconfdir@', join(dir, 'etc')).replaceAll('@sbindir@', join(dir, 'sbin')).replaceAll('@datadir@', join(dir, 'share'))
+        .replace('/run/lighttpd/pollux.socket', join(dir, 'pollux.socket'));
+    writeFileSync(join(dir, 'lighttpd.conf'), `server.modules = ( )\nserver.document-root = "${join(dir, 'www')}"\nserver.bind = "127.0.0.1"\n`
+        + `server.port = ${port}\nserver.upload-dirs = ( "${dir}" )\nindex-file.names = ( "index.html" )\nmimetype.assign = ( ${types} )\n${snippet}`);
+    const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('POLLUX_')));
+    const child = spawn(lighttpd(), ['-D', '-f', join(dir, 'lighttpd.conf')], { env, stdio: 'ignore' });
+    const closed = once(child, 'close');
+    const remove = () => {
+        child.kill('SIGKILL');
+        rmSync(dir, { recursive: true, force: true });
+    };
+    const url = `http://127.0.0.1:${port}`;
+    const answers = () => request(`${url}/socket.io/?EIO=4&transport=polling`).then(({ status }) => status === 200, () => false);
+    try {
+        await until(async () => child.exitCode !== null || await answers(), LIMIT_MS, 'a handshake through the snippet');
+        assert.equal(child.exitCode, null, 'lighttpd takes the snippet');
+    } catch (error) {
+        remove();
+        throw error;
+    }
+    return {
+        url, port, dir, remove,
+        async stop() {
+            child.kill('SIGTERM');
+            await within(closed, 'the end of lighttpd');
+        },
+    };
+}
