@@ -229,11 +229,16 @@ static void echo(struct signaling *g, const struct said *said, const char *what,
 
 /* ---- relaying */
 
-/* The event's name for the log: without quotes, escapes undone where that is plain text. */
-static struct span plain_name(struct span name, char *out, size_t cap)
+static const struct rule *find_rule(struct span name);
+
+/* The event's name for the log: without quotes, escapes undone where that is plain text. Names can say
+ * anything, so where payloads are not kept only those that a rule is for are. */
+static struct span plain_name(const struct signaling *g, struct span name, char *out, size_t cap)
 {
     long len = json_type(name) == JSON_STRING ? json_string_decode(name, out, cap) : -1;
 
+    if ((!g->set->keep_payloads || !g->set->keep_addresses) && find_rule(name) == NULL)
+        return SPAN("(an event)");
     if (!short_enough(name))
         return SPAN("(a long name)");
     return len >= 0 ? (struct span){ out, (size_t)len } : name;
@@ -245,7 +250,7 @@ static void send_to_members(struct signaling *g, struct said *said, struct span 
 {
     char name[256];
     struct message m = { .type = said->packet->type, .sender = said->sender.id, .channel = channel,
-                         .name = plain_name(said->name, name, sizeof name), .body = body,
+                         .name = plain_name(g, said->name, name, sizeof name), .body = body,
                          .attached = said->attached, .attachments = said->packet->attachments };
 
     said->seq = deliver(g, &m, &g->members, said->sender.id);
@@ -467,7 +472,7 @@ static void note(struct signaling *g, struct said *said, struct span channel)
     struct message m = { .type = SIO_EVENT,
                          .sender = said->sender.id,
                          .channel = channel,
-                         .name = plain_name(said->name, name, sizeof name),
+                         .name = plain_name(g, said->name, name, sizeof name),
                          .body = said->packet->data };
 
     said->seq = store_message(g->store, &m, g->now);

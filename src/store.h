@@ -81,7 +81,7 @@ void store_close(struct store *s);
 
 /* For a process that serves a single request: when it closes the store, what is in the write-ahead
  * log, if it is not much, is left for a later one to bring into the database, which waits for the
- * disk several times. */
+ * disk several times. Not where less is kept than was said: the log has all of it. */
 void store_leave_wal(struct store *s);
 
 /* Another process keeps the write-ahead log short, by store_keep(): this one need not. */

@@ -16,6 +16,10 @@
 #define PAGES_WORTH_IT 2000             /* 8 MB; each time the disk is waited for three times */
 #define PASSES 2
 
+/* What was removed from the database still stands in the log until that is written over. So that it is
+ * nowhere soon, the log's file is emptied now and then. */
+#define EMPTY_MS 10000
+
 /* The log begins anew by itself when all of it has been copied before more is stored. Under a
  * steady load that never is: beyond so many pages, 32 MB, others wait for the rest of it. */
 #define PAGES_MOST 8192
@@ -24,6 +28,7 @@ struct keeper {
     struct db *db;
     int index;                          /* the log's index, a file */
     uint32_t pages;                     /* in the log, as it was looked at last */
+    int64_t empty_ms;                   /* empty it then */
 };
 
 /* How many pages the log has, and how many of them have been copied: two numbers in its index
@@ -48,13 +53,34 @@ static void copy(struct keeper *k)
         db_checkpoint(k->db, DB_RESTART, BUSY_MS, &pages, &copied);
 }
 
+static int64_t now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Let the log's file be empty, unless somebody reads or writes all the time: then it is tried again. */
+static void empty(struct keeper *k)
+{
+    int pages = 0, copied = 0;
+
+    copy(k);
+    db_checkpoint(k->db, DB_EMPTY, BUSY_MS, &pages, &copied);
+    if (pages == 0)
+        k->empty_ms = now_ms() + EMPTY_MS;
+}
+
 /* Look once. How long nothing needs to be done, ms. */
 static int keep_short(struct keeper *k)
 {
     uint32_t pages, copied;
 
     look(k, &pages, &copied);
-    if (pages - copied >= PAGES_WORTH_IT && pages > copied)
+    if (pages != 0 && now_ms() >= k->empty_ms)
+        empty(k);
+    else if (pages - copied >= PAGES_WORTH_IT && pages > copied)
         copy(k);
     bool busy = pages != k->pages;
     k->pages = pages;

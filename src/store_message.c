@@ -38,10 +38,29 @@ static void keep_words(struct store *s, const struct message *m)
         store_no_memory(s);
 }
 
+/* What of M, which nobody is to hear, is kept: nothing, or its body without addresses, in s->scratch
+ * for the time being. What somebody is to hear is kept until it was heard; see store_settle(). */
+static struct span reduced(struct store *s, const struct message *m)
+{
+    buf_clear(&s->scratch);
+    if (s->set->keep_payloads)
+        mask_addresses(&s->scratch, m->body);
+    if (!buf_ok(&s->scratch))
+        store_no_memory(s);
+    return buf_span(&s->scratch);
+}
+
 int64_t store_message(struct store *s, const struct message *m, int64_t now)
 {
+    bool whole = m->recipients != 0 || (s->set->keep_payloads && s->set->keep_addresses);
+    struct span body = m->body, attached = m->attached;
+
     if (!store_begin(s))
         return 0;
+    if (!whole) {
+        body = reduced(s, m);
+        attached = (struct span){ NULL, 0 };
+    }
     struct db_query *q = db_query(s->db, Q_message_insert);
     db_put_int(q, 1, now);
     db_put_int(q, 2, m->type);
@@ -49,8 +68,8 @@ int64_t store_message(struct store *s, const struct message *m, int64_t now)
     put_optional_text(q, 4, m->channel);
     db_put_text(q, 5, m->name);
     db_put_text(q, 6, m->ack_id);
-    put_optional_text(q, 7, m->body);
-    put_optional_text(q, 8, m->attached);
+    put_optional_text(q, 7, body);
+    put_optional_text(q, 8, attached);
     db_put_int(q, 9, m->attachments);
     db_put_int(q, 10, (int64_t)(m->body.len + m->attached.len));
     db_put_int(q, 11, (int64_t)m->recipients);

@@ -179,10 +179,8 @@ static int set_up_connection(struct store *s, struct buf *why)
     if (db_exec(s->db, s->set->durability == DURABILITY_FULL ? "PRAGMA synchronous = FULL"
                                                              : "PRAGMA synchronous = NORMAL")
             == -1
-        || db_exec(s->db, s->set->keep_payloads && s->set->keep_addresses
-                              ? "PRAGMA secure_delete = OFF"
-                              : "PRAGMA secure_delete = ON")
-               == -1
+        /* what is removed leaves no text behind, not even where a page was split before */
+        || db_exec(s->db, "PRAGMA secure_delete = ON") == -1
         || db_exec(s->db, "PRAGMA temp_store = MEMORY") == -1)
         return explain(s, "set up the database", why);
     return 0;
@@ -394,6 +392,7 @@ void store_close(struct store *s)
 
 int store_is_kept(struct store *s, struct buf *why)
 {
+    s->kept = true;
     return db_exec(s->db, "PRAGMA wal_autocheckpoint = 0") == 0
                ? 0
                : explain(s, "set up the database", why);
@@ -401,7 +400,7 @@ int store_is_kept(struct store *s, struct buf *why)
 
 void store_leave_wal(struct store *s)
 {
-    s->leave_wal = true;
+    s->leave_wal = s->set->keep_payloads && s->set->keep_addresses;
 }
 
 /* ---- the turn's transaction */

@@ -98,6 +98,8 @@ struct store {
     bool begun;                         /* a transaction is open */
     bool failed;                        /* a call of this turn has failed; it must be rolled back */
     bool leave_wal;                     /* see store_leave_wal() */
+    bool kept;                          /* see store_is_kept() */
+    int64_t empty_ms;                   /* if not: empty the write-ahead log then */
     bool ring;                          /* other processes have something to look at */
     char why[512];
 

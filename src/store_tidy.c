@@ -13,6 +13,7 @@
 #define TIDY_ROWS_MOST 10000
 #define WAL_MOST 64000000               /* bytes; twice what the keeper lets it have */
 #define WAL_PATIENCE_MS 50
+#define EMPTY_MS 10000
 #define NOTICE_KEEP_MS 60000
 #define DAY_MS INT64_C(86400000)
 
@@ -103,6 +104,21 @@ static void bound_wal(struct store *s)
     snprintf(path, sizeof path, "%s/pollux.db-wal", s->set->store);
     if (stat(path, &st) == 0 && st.st_size > WAL_MOST)
         db_checkpoint(s->db, DB_EMPTY, WAL_PATIENCE_MS, &pages, &copied);
+}
+
+/* Where no other process keeps the log short, what was removed is taken out of it here; not by those
+ * that answer and end. */
+static void empty_wal(struct store *s, int64_t now)
+{
+    int pages = 0, copied = 0;
+
+    if (s->empty_ms == 0)
+        s->empty_ms = now + EMPTY_MS;
+    if (s->kept || now < s->empty_ms)
+        return;
+    db_checkpoint(s->db, DB_EMPTY, WAL_PATIENCE_MS, &pages, &copied);
+    if (pages == 0)
+        s->empty_ms = now + EMPTY_MS;
 }
 
 /* ---- the walk */
@@ -209,6 +225,7 @@ bool store_tidy(struct store *s, int64_t now)
     if (s->failed || s->begun)
         return false;
     bound_wal(s);
+    empty_wal(s, now);
     int64_t bytes = store_bytes(s);
     bool over = bytes > s->set->log_max_bytes;
     s->full = bytes / 2 > s->set->log_max_bytes;
