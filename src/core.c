@@ -488,6 +488,17 @@ static bool known_again(struct call *call, struct session *session)
 /* A t that is made of the time or by chance, so that it comes once, has so many characters. */
 #define T_OWN 6
 
+/* A t of so many digits, and nothing else, is the client's clock: what it asks within a millisecond has
+ * the same. */
+#define T_CLOCK 10
+
+static bool is_clock(const char *t)
+{
+    size_t len = strlen(t);
+
+    return len >= T_CLOCK && strspn(t, "0123456789") == len;
+}
+
 /* What a request's query says. */
 struct query {
     char transport[16], version[8], sid[ID_LEN + 1], t[T_MAX + 1];
@@ -613,6 +624,7 @@ void core_take(struct core *c, struct host *h, const struct request *rq, int64_t
     call.shim = strcmp(q.shim, "1") == 0;
     call.t = seen_hash(span_of(q.t));
     call.own_t = rq->again || call.shim || strlen(q.t) >= T_OWN;
+    call.clock_t = !rq->again && !call.shim && is_clock(q.t);
     if (!well_formed(&call, q.transport, q.known))
         return;
     if (!allowed)

@@ -13,6 +13,9 @@
 #define PACKETS_MAX 16
 /* ...but none of those that recover: they are told what they missed before they are greeted */
 #define PACKETS_MISSED 1000
+/* two polls with the same t, the client's clock's milliseconds, of which the second waited for the
+ * first one's answer, come no further apart than this: a turn, and twice a short way */
+#define CLOCK_MS 20
 #define MARKER "pollux"                 /* our event whose argument clients keep as their offset */
 
 /* ---- making an answer */
@@ -295,11 +298,21 @@ static void poll_again(struct call *call, struct session *session)
  *     t is                      the client still waits for it, and is answered
  *     the last poll's           what that was answered, or waits beside it: the answer was lost, or a
  *                               proxy asked twice
+ *     the last poll's, and      as a new one, if the last was answered: whoever hears within a
+ *       its clock's, within a     millisecond asks again in the same one. Were it a proxy's, nobody
+ *       moment                    would hear what it takes: it makes room for the next (core_poll())
  *     one from before           `6`: late, nobody waits. It takes no place and proves nothing
  *     the last poll's, after    as a new one, if it is a short one: whoever takes turns with x and y
  *       one from before         goes on so from `6`. A long one is a retry still
  *     any other, or none        as a new one; what the last was answered has arrived
  */
+static bool is_new_with_old_t(const struct call *call, const struct session *session)
+{
+    if (call->clock_t)
+        return session->holder == 0 && call->now - session->polled_ms < CLOCK_MS;
+    return session->overtaken && !session->shim && !call->own_t;
+}
+
 static bool came_before(struct call *call, struct session *session)
 {
     struct core *c = call->c;
@@ -307,7 +320,7 @@ static bool came_before(struct call *call, struct session *session)
     if (call->t == 0)
         return false;
     if (call->t == session->last_poll) {
-        if (session->overtaken && !session->shim && !call->own_t)
+        if (is_new_with_old_t(call, session))
             return false;
         poll_again(call, session);
         return true;
@@ -330,7 +343,10 @@ void core_poll(struct call *call, struct session *session)
         core_answer_error(call, 400, EIO_SID_UNKNOWN, "Session ID unknown");
         return;
     }
-    if (!session->closing && is_held(c, session)) {
+    if (!session->closing && is_held(c, session) && session->overtaken) {
+        core_answer_held(c, session->id, session->origin, SPAN("6"));
+        store_touch(c->store, session->id, session->holder);
+    } else if (!session->closing && is_held(c, session)) {
         signaling_lost(&c->signaling, session);
         signaling_close(&c->signaling, session);
         core_answer_error(call, 400, EIO_BAD_REQUEST,
@@ -339,10 +355,11 @@ void core_poll(struct call *call, struct session *session)
     }
     if (session->answer & ANSWER_EVENTS)
         store_arrived(c->store, session, call->now);
+    /* it may be a proxy's: the next is not to be refused for it */
+    session->overtaken = call->clock_t && call->t == session->last_poll;
     store_add_request(c->store, session, REQUEST_POLL, call->t, call->now);
     session->poll++;
     session->polled_ms = call->now;
-    session->overtaken = false;
     session->ended_ms = 0;
     session->watched = call->watched;
     session->probe = false;

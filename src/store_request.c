@@ -69,13 +69,12 @@ void store_add_request(struct store *s, struct session *session, enum request_ki
                        uint64_t t, int64_t now)
 {
     struct mark m = mark_of(session, kind, t);
+    uint64_t *last = kind == REQUEST_POST ? &session->last_post : &session->last_poll;
+    bool there = *last == t;
 
-    if (kind == REQUEST_POST)
-        session->last_post = t;
-    else
-        session->last_poll = t;
+    *last = t;
     session->changed = true;
-    if (t == 0 || !store_begin(s))
+    if (t == 0 || there || !store_begin(s))
         return;
     catch_up(s, now);
     put(s, m, now);

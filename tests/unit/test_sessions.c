@@ -484,6 +484,37 @@ static void polls_that_take_turns_hear_everything_once(void **state)
     rig_close(&r);
 }
 
+/* Milliseconds: what is asked at once has the same. */
+static void polls_with_the_clock_for_t_hear_everything_once(void **state)
+{
+    static const char now[] = "1700000000123";
+    struct rig r;
+    struct client a, b;
+
+    (void)state;
+    rig_open(&r, quiet);
+    client_join(&a, &r, "room");
+    client_hear(&a);
+    client_join(&b, &r, "room");
+    client_hear(&b);
+    client_post(&a, "42[\"message\",0]");      /* to the poll that waits */
+    client_post(&a, "42[\"message\",1]");
+    assert_starts(answer_of(&b, "GET", now, ""), "200 42[\"message\",1]");
+    client_post(&a, "42[\"message\",2]");
+    assert_starts(answer_of(&b, "GET", now, ""), "200 42[\"message\",2]");
+    rig_wait(&r, 1000);                         /* now it can only be a repetition */
+    assert_starts(answer_of(&b, "GET", now, ""), "200 42[\"message\",2]");
+    /* taken as new, it may be a proxy's: the next is not refused for it */
+    assert_starts(answer_of(&a, "POST", "", "42[\"message\",3]"), "200 ok");
+    assert_starts(answer_of(&b, "GET", "1700000001123", ""), "200 42[\"message\",3]");
+    int stray = raw(&b, "GET", "1700000001123", ""), poll = raw(&b, "GET", "1700000001124", "");
+    assert_string_equal(rig_answer(&r, stray), "200 6");
+    assert_null(rig_answer(&r, poll));
+    client_post(&a, "42[\"message\",4]");
+    assert_starts(rig_answer(&r, poll), "200 42[\"message\",4]");
+    rig_close(&r);
+}
+
 static void same_t_waits_beside_the_first(void **state)
 {
     struct rig r;
@@ -809,6 +840,7 @@ int main(void)
         cmocka_unit_test(posts_with_one_t_are_all_applied),
         cmocka_unit_test(a_t_that_is_always_the_same_says_nothing),
         cmocka_unit_test(polls_that_take_turns_hear_everything_once),
+        cmocka_unit_test(polls_with_the_clock_for_t_hear_everything_once),
         cmocka_unit_test(same_t_waits_beside_the_first),
         cmocka_unit_test(a_connection_that_ends_takes_its_own_poll_alone),
         cmocka_unit_test(nobody_is_judged_while_requests_wait),
