@@ -1,7 +1,7 @@
 # build.sh - what ./serve and ./check share: install what is missing, build in a folder that git ignores.
 # Read by bash with "top" set to the folder of the sources. Speaks on standard error alone.
 
-build_packages="gcc libc6-dev make autoconf automake pkg-config libfcgi-dev libsqlite3-dev libinih-dev libcjson-dev"
+build_packages="gcc libc6-dev make autoconf automake pkg-config libsqlite3-dev libinih-dev libcjson-dev"
 fuzz_packages="clang libclang-rt-dev libinih-dev"
 analysis_packages="cppcheck clang-tidy"
 
@@ -34,7 +34,7 @@ as_root() {
 has_package() {
     case $1 in
     gcc) command -v gcc cc > /dev/null && return ;;
-    make | autoconf | automake | pkg-config | lighttpd | nginx | spawn-fcgi | sqlite3 | chromium | npm | clang | clang-tidy | cppcheck | valgrind)
+    make | autoconf | automake | pkg-config | lighttpd | nginx | apache2 | spawn-fcgi | sqlite3 | chromium | npm | clang | clang-tidy | cppcheck | valgrind)
         PATH=$PATH:/usr/sbin:/usr/local/sbin command -v "$1" > /dev/null && return ;;
     nodejs) command -v node > /dev/null && return ;;
     esac
@@ -70,7 +70,7 @@ Install them as root, then start ${0##*/} again:
     [ -z "$policy" ] || as_root rm -f "$policy"
     [ $status = 0 ] || die "cannot install ${missing[*]}; see above"
     local server
-    for server in lighttpd nginx; do                # the program is wanted, not a server on port 80
+    for server in lighttpd nginx apache2; do                # the program is wanted, not a server on port 80
         [[ " ${missing[*]} " != *" $server "* ]] || [ ! -d /run/systemd/system ] ||
             as_root systemctl --quiet disable $server.service || true
     done

@@ -589,6 +589,26 @@ static bool is_mapped(const struct request *rq, const char *path)
                && span_is(rq->path_info, path + split));
 }
 
+/* A request of which only a part is here. */
+static void answer_cut(struct call *call)
+{
+    static const struct {
+        int status, code;
+        const char *why;
+    } answers[] = {
+        [CUT_OFF] = { 503, EIO_FORBIDDEN, "Service unavailable: the request did not arrive whole" },
+        [CUT_LATE] = { 408, EIO_FORBIDDEN,
+                       "Request timeout: the request did not arrive whole in time" },
+        [CUT_CROWDED] = { 503, EIO_FORBIDDEN,
+                          "Service unavailable: too many requests are coming slowly" },
+        [CUT_HEAD] = { 431, EIO_BAD_REQUEST, "Bad request: the headers are too long" },
+    };
+    const struct request *rq = call->rq;
+
+    origin_allowed(call);               /* so that the page may read it */
+    core_answer_error(call, answers[rq->cut].status, answers[rq->cut].code, answers[rq->cut].why);
+}
+
 void core_take(struct core *c, struct host *h, const struct request *rq, int64_t now)
 {
     struct call call = { .c = c, .h = h, .rq = rq, .now = now };
@@ -596,9 +616,8 @@ void core_take(struct core *c, struct host *h, const struct request *rq, int64_t
 
     c->signaling.now = now;
     c->counters->requests++;
-    if (rq->cut && !rq->again) {
-        core_answer_error(&call, 503, EIO_FORBIDDEN,
-                          "Service unavailable: the request did not arrive whole");
+    if (rq->cut != CUT_NOT && !rq->again) {
+        answer_cut(&call);
         return;
     }
     if (core_stats(&call))

@@ -16,6 +16,15 @@ struct conn {
     bool kept;                  /* it had asked there before */
 };
 
+/* Why a request did not arrive whole. */
+enum cut {
+    CUT_NOT,                    /* it did */
+    CUT_OFF,                    /* the web server broke off, or there was no memory for it */
+    CUT_LATE,                   /* it took too long */
+    CUT_CROWDED,                /* too many, or too large ones, were half here */
+    CUT_HEAD                    /* its headers are too long */
+};
+
 /* A request's pieces are lent until the next host_next(). */
 struct request {
     struct conn conn;
@@ -27,9 +36,7 @@ struct request {
     struct span query;
     struct span body;
     bool body_too_long;         /* longer than the host was told to read; BODY is empty */
-    /* It did not arrive whole: there was no memory for it, or the web server broke off. What there
-     * is of it counts for nothing. */
-    bool cut;
+    enum cut cut;               /* if it did not arrive whole, what there is of it counts for nothing */
     struct span content_type;
     struct span origin;         /* the Origin header; empty: none */
     struct span host;           /* the Host header; some web servers leave out its port */
@@ -56,11 +63,12 @@ struct host_events {
     bool bell;                  /* the descriptor given to host_watch() is readable */
 };
 
-/* Serve FastCGI on the listening descriptor FD (made non-blocking). */
-int host_open_fcgi(struct host **h, int fd, size_t max_body, struct buf *why);
+/* Serve FastCGI on the listening descriptor FD (made non-blocking). Longer bodies than MAX_BODY are
+ * not kept. A request may take WHOLE_MS to come; no other one waits for it meanwhile. */
+int host_open_fcgi(struct host **h, int fd, size_t max_body, int64_t whole_ms, struct buf *why);
 
 /* Serve the one request that the environment and standard input describe. */
-int host_open_cgi(struct host **h, size_t max_body, struct buf *why);
+int host_open_cgi(struct host **h, size_t max_body, int64_t whole_ms, struct buf *why);
 void host_close(struct host *h);
 
 /* Wake for FD as well (the bell). */

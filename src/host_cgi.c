@@ -7,13 +7,11 @@
 
 #include "host_engine.h"
 
-/* How long a body may take to come. */
-#define BODY_MS 60000
-
 struct cgi {
     struct host host;
     struct buf body;
     size_t max_body;
+    int64_t whole_ms;
     int signals, bell;
     bool taken, answered;
     bool parked, gone_told;
@@ -49,7 +47,7 @@ static void skip_body(size_t want, int64_t until_ms)
 /* Read the body of WANT bytes. */
 static void read_body(struct cgi *c, struct request *rq, size_t want)
 {
-    int64_t until_ms = host_now() + BODY_MS;
+    int64_t until_ms = host_now() + c->whole_ms;
     size_t got;
 
     if (want > c->max_body) {
@@ -61,7 +59,8 @@ static void read_body(struct cgi *c, struct request *rq, size_t want)
            && (got = get(buf_room(&c->body, want - c->body.len), want - c->body.len, until_ms)) != 0)
         buf_used(&c->body, got);
     rq->body = buf_span(&c->body);
-    rq->cut = c->body.len != want;
+    if (c->body.len != want)
+        rq->cut = host_now() >= until_ms ? CUT_LATE : CUT_OFF;
 }
 
 static bool cgi_next(struct host *h, struct request *rq)
@@ -197,7 +196,7 @@ static const struct host_engine engine = {
     .finished = cgi_finished,
 };
 
-int host_open_cgi(struct host **out, size_t max_body, struct buf *why)
+int host_open_cgi(struct host **out, size_t max_body, int64_t whole_ms, struct buf *why)
 {
     struct cgi *c = calloc(1, sizeof *c);
 
@@ -210,6 +209,7 @@ int host_open_cgi(struct host **out, size_t max_body, struct buf *why)
     c->host.engine = &engine;
     c->bell = -1;
     c->max_body = max_body;
+    c->whole_ms = whole_ms;
     *out = &c->host;
     return 0;
 }

@@ -1,37 +1,43 @@
-/* host_fcgi.c - FastCGI through libfcgi, in one thread that never waits for one client. The only
- * file that sees fcgiapp.h.
+/* host_fcgi.c - FastCGI, in one thread that never waits for one client.
  *
- * libfcgi reads a request, on a connection that was taken here; one through TCP it takes itself
- * from the non-blocking listening socket, since it knows who may connect (FCGI_WEB_SERVER_ADDRS).
- * Then, instead of keeping its 19 KB of streams and parameters while a poll waits, the request is
- * let go and only the connection and the request's id are kept; the answer is two or three records,
- * written here with one send(). That also spares FCGX_Finish_r()'s wait for the web server.
+ * A request whose records are all there is read with one recv(), into memory that every such request
+ * uses. If a part is missing, what has come moves into a struct half, and the connection is watched
+ * for the rest; nobody waits for it. A half that is late, or one too many, is answered so, or dropped
+ * with its connection if not even its variables have come.
+ *
+ * While a poll waits only the connection and the request's id are kept; the answer is two or three
+ * records, written here with one send().
  *
  * Where the web server wants to keep a connection (nginx with fastcgi_keep_conn), it is watched for
  * its next request.
  */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <fastcgi.h>
-#include <fcgiapp.h>
-
+#include "half.h"
 #include "host_engine.h"
 #include "log.h"
 
 /* requests a turn: enough for one commit to serve many, few enough to answer soon */
 #define BATCH 64
 #define EVENTS 64
-#define RECORD_MAX 65528        /* content bytes of a record: 16 bits, a multiple of 8 */
+#define INPUT 65536             /* bytes of a recv(): nearly every request is shorter */
+#define INPUT_TURN (4 * INPUT)  /* of one connection in a turn */
+#define FRESH_MS 1
+#define LATE_STEP_MS 250        /* how late it may be noticed that a request is late */
 
 /* What an epoll event is about: these, or a connection, by its descriptor. */
 enum { TAG_LISTEN, TAG_BELL, TAG_SIGNAL, TAG_OUTPUT };
+#define TAG_HALF (UINT64_C(1) << 61)    /* of a request that is half here, by its slot */
 #define TAG_PARKED (UINT64_C(1) << 62)  /* of a parked request, and of nothing else */
 #define TAG_KEPT (UINT64_C(1) << 63)
 
@@ -46,38 +52,33 @@ struct output {
 struct fcgi {
     struct host host;
     int listen, epoll, signals;
-    bool local;                 /* the listening socket is one in the file system */
-    FCGX_Request request;       /* never moved while live: its streams point back at it */
-    struct buf body, records;
+    const char *web_servers;    /* addresses that may connect through TCP; NULL: any */
+    struct records in;          /* the request that was handed on last, or a part of the next */
+    struct halves halves;
+    struct buf records;
     size_t max_body;
-    unsigned taken;             /* requests since the last wait */
+    unsigned taken;             /* new connections since the last wait */
+    int fresh[BATCH];           /* those of them on which nothing has come */
+    size_t fresh_count;
+    bool drained;               /* there is no other new one in this turn */
+    bool handed_on;             /* there was a request in this turn */
+    int64_t look_ms;            /* when to look for late halves */
     bool stopped;
     struct output *outputs;
     struct { int64_t key; int fd; } gone[EVENTS];
     size_t gone_count;
     bool behind;                /* more events are there than were taken */
-    int asking[EVENTS];         /* kept connections with a request */
+    int asking[EVENTS];         /* kept connections, or -1 - slot of a half, with something to read */
     size_t asking_count;
     /* by descriptor: the key of the request that is parked there; of a kept connection what else
      * goes on there */
     int64_t *kept;
     size_t kept_cap;
+    char input[INPUT];
 };
-
-/* How long a request of which a part has come may keep all others waiting for the next: web servers
- * send one in one go. */
-#define HALF_S 2
 
 /* Instead of the key of a parked request. */
 enum { KEPT_BUSY = 0, KEPT_IDLE = -1, KEPT_GONE = -2 };
-
-/* Connections inherit the limit of a listening socket for TCP, not of one in the file system. */
-static bool limit_waiting(int fd)
-{
-    struct timeval limit = { HALF_S, 0 };
-
-    return setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) == 0;
-}
 
 static int epoll_put(struct fcgi *f, int op, int fd, uint32_t events, uint64_t tag)
 {
@@ -168,155 +169,284 @@ static void hear_kept(struct fcgi *f, int fd, uint32_t events)
     }
 }
 
-/* ---- requests in */
+/* ---- requests in: new connections, kept ones, and halves */
 
-/* Read the request's body of WANT bytes to its end, keeping up to max_body bytes of it. */
-static void read_body(struct fcgi *f, struct request *rq, size_t want)
+/* A web server may be told that its request is given up; it is not waited for. */
+static bool send_replies(struct records *in, int fd)
 {
-    char rest[4096];
+    size_t len = in->replies.len;
+    bool sent = len == 0
+                || (buf_ok(&in->replies)
+                    && send(fd, in->replies.data, len, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)len);
 
-    buf_clear(&f->body);
-    if (want > 0 && want <= f->max_body) {
-        char *room = buf_room(&f->body, want);
-        int got = room != NULL ? FCGX_GetStr(room, (int)want, f->request.in) : 0;
-        if (got > 0)
-            buf_used(&f->body, (size_t)got);
-        rq->cut = f->body.len != want;
-    } else if (want > f->max_body) {
+    buf_clear(&in->replies);
+    return sent;
+}
+
+enum arrival { ARRIVAL_MORE, ARRIVAL_WHOLE, ARRIVAL_BROKEN };
+
+/* What came, LEN bytes of f->input, belongs to IN. What lies behind a whole request cannot be asked in
+ * time: the web server is to ask it on another connection. */
+static enum arrival take_input(struct fcgi *f, struct records *in, int fd, size_t len)
+{
+    struct span bytes = { f->input, len };
+    enum record_state state = records_take(in, &bytes);
+
+    in->keep = in->keep && bytes.len == 0;
+    if (!send_replies(in, fd) || state == RECORDS_OVER) {
+        in->head_whole = false;                 /* nothing that is worth an answer */
+        return ARRIVAL_BROKEN;
+    }
+    return state == RECORDS_WHOLE ? ARRIVAL_WHOLE : ARRIVAL_MORE;
+}
+
+/* Read what there is on FD into IN. */
+static enum arrival receive(struct fcgi *f, struct records *in, int fd)
+{
+    enum arrival arrival = ARRIVAL_MORE;
+
+    for (size_t all = 0; arrival == ARRIVAL_MORE && all < INPUT_TURN; all += INPUT) {
+        ssize_t got = recv(fd, f->input, INPUT, MSG_DONTWAIT);
+        if (got == -1 && (errno == EAGAIN || errno == EINTR))
+            break;
+        if (got <= 0)
+            return ARRIVAL_BROKEN;
+        arrival = take_input(f, in, fd, (size_t)got);
+        if (got < INPUT)
+            break;
+    }
+    return arrival;
+}
+
+/* Hand on the request that is in f->in, read from FD; WHY: or what there is of it. */
+static bool hand_on(struct fcgi *f, int fd, bool kept, enum cut why, struct request *rq)
+{
+    const struct records *in = &f->in;
+
+    if (!in->head_whole) {
+        close(fd);
+        return false;
+    }
+    *rq = (struct request){ .conn = { fd, in->id, in->keep && why == CUT_NOT, kept } };
+    size_t want = host_read_variables(rq, records_variables(in));
+    f->handed_on = true;
+    if (in->head_too_long || !buf_ok(&in->head) || !buf_ok(&in->variables))
+        rq->cut = in->head_too_long ? CUT_HEAD : CUT_OFF;
+    else if (want > f->max_body)
         rq->body_too_long = true;
+    else if (why == CUT_NOT && (!buf_ok(&in->body) || in->body.len < want))
+        rq->cut = CUT_OFF;
+    else
+        rq->cut = why;
+    if (!rq->body_too_long && rq->cut == CUT_NOT)
+        rq->body = (struct span){ in->body.data, want };
+    return true;
+}
+
+/* A stranger can make this happen as often as it likes. */
+static void say_given_up(enum cut why)
+{
+    if (why == CUT_LATE)
+        log_often(LOG_WARNING, "P202", "host", NULL,
+                  "gave up a request that came too slowly; see request_timeout_ms");
+    else if (why == CUT_CROWDED)
+        log_often(LOG_WARNING, "P203", "host", NULL,
+                  "gave up a request for which there was no room beside those that are half here");
+}
+
+/* The half in SLOT is no more; its request is in f->in. A connection that is kept is watched for what
+ * the web server asks next, or for its end. */
+static bool end_half(struct fcgi *f, int slot, enum cut why, struct request *rq)
+{
+    int fd = f->halves.slot[slot]->fd;
+    bool kept = f->halves.slot[slot]->kept;
+
+    halves_take(&f->halves, slot, &f->in);
+    say_given_up(why);
+    if (kept)
+        keep(f, fd, true);
+    else
+        epoll_ctl(f->epoll, EPOLL_CTL_DEL, fd, NULL);
+    return hand_on(f, fd, kept, why, rq);
+}
+
+/* Something has come of the half in SLOT: is there room for it? */
+static bool has_room(struct fcgi *f, int slot)
+{
+    const struct half *half = f->halves.slot[slot];
+    struct request rq = { .conn = { -1, 0 } };
+
+    if (half->in.head_whole && !half->admitted)
+        host_read_variables(&rq, records_variables(&half->in));
+    return halves_grown(&f->halves, slot, rq.address);
+}
+
+/* What has come on FD is not whole: wait for the rest, if there is room. True: it is to be answered
+ * that there is none. */
+static bool hold_half(struct fcgi *f, int fd, bool kept, struct request *rq)
+{
+    int slot = halves_add(&f->halves, &f->in, fd, kept, host_now());
+
+    if (slot == -1) {
+        say_given_up(CUT_CROWDED);
+        return hand_on(f, fd, kept, CUT_CROWDED, rq);
     }
-    while (FCGX_GetStr(rest, sizeof rest, f->request.in) > 0)
-        ;
+    if (watch(f, fd, kept, EPOLLIN | EPOLLRDHUP, TAG_HALF | (unsigned)slot) && has_room(f, slot))
+        return false;
+    return end_half(f, slot, CUT_CROWDED, rq);
 }
 
-/* Copy what the request lends from libfcgi's parameters, behind the body: they go when the request
- * is let go. */
-static void keep_request(struct fcgi *f, struct request *rq)
+/* Hear the first part of a request on FD, which nearly always is all of it. True: it is to be
+ * answered. FRESH: FD has just been taken, and its web server may be about to write. */
+static bool hear_first(struct fcgi *f, int fd, bool kept, bool fresh, struct request *rq)
 {
-    struct span *const spans[] = { &rq->method,   &rq->path,         &rq->query,
-                                   &rq->origin,   &rq->host,         &rq->fetch_site,
-                                   &rq->address,  &rq->content_type, &rq->cors_headers,
-                                   &rq->software, &rq->script,       &rq->path_info };
-    size_t count = sizeof spans / sizeof spans[0], body_len = f->body.len, len = 0;
+    records_clear(&f->in);
+    enum arrival arrival = receive(f, &f->in, fd);
+    bool nothing = arrival == ARRIVAL_MORE && records_at_rest(&f->in);
 
-    for (size_t i = 0; i < count; i++)
-        len += spans[i]->len;
-    if (buf_room(&f->body, len) == NULL) {
-        *rq = (struct request){ .conn = rq->conn, .cut = true };
-        return;
+    if (kept && nothing)
+        f->kept[fd] = KEPT_IDLE;
+    else if (fresh && nothing)
+        f->fresh[f->fresh_count++] = fd;
+    else if (arrival == ARRIVAL_MORE)
+        return hold_half(f, fd, kept, rq);
+    else
+        return hand_on(f, fd, kept, arrival == ARRIVAL_WHOLE ? CUT_NOT : CUT_OFF, rq);
+    return false;
+}
+
+/* Of the half in SLOT nothing had come; now it begins, and nearly always is whole at once. */
+static bool hear_begin(struct fcgi *f, int slot, struct request *rq)
+{
+    int fd = f->halves.slot[slot]->fd;
+
+    halves_drop(&f->halves, slot);
+    epoll_ctl(f->epoll, EPOLL_CTL_DEL, fd, NULL);
+    return hear_first(f, fd, false, false, rq);
+}
+
+static bool hear_half(struct fcgi *f, int slot, struct request *rq)
+{
+    struct half *half = f->halves.slot[slot];
+
+    if (half == NULL)
+        return false;
+    if (records_at_rest(&half->in))
+        return hear_begin(f, slot, rq);
+    switch (receive(f, &half->in, half->fd)) {
+    case ARRIVAL_WHOLE:
+        return end_half(f, slot, CUT_NOT, rq);
+    case ARRIVAL_BROKEN:
+        return end_half(f, slot, CUT_OFF, rq);
+    default:
+        return !has_room(f, slot) && end_half(f, slot, CUT_CROWDED, rq);
     }
-    rq->body = (struct span){ f->body.data, body_len };         /* which moves no more */
-    for (size_t i = 0; i < count; i++) {
-        const char *copy = f->body.data + f->body.len;
-        buf_add_span(&f->body, *spans[i]);
-        spans[i]->p = copy;
-    }
 }
 
-/* Let libfcgi forget the request, but keep its connection open. */
-static void let_go(struct fcgi *f)
+static bool hear_asking(struct fcgi *f, int asking, struct request *rq)
 {
-    FCGX_Free(&f->request, 0);
-    f->request.ipcFd = -1;
+    if (asking < 0)
+        return hear_half(f, -1 - asking, rq);
+    f->kept[asking] = KEPT_BUSY;
+    return hear_first(f, asking, true, false, rq);
 }
 
-/* Let libfcgi read a request from the connection FD. False: there was none, and it closed it. */
-static bool read_from(struct fcgi *f, int fd)
+/* The next of those whose time is over. */
+static bool next_late(struct fcgi *f, struct request *rq)
 {
-    f->request.ipcFd = fd;
-    f->request.keepConnection = 1;      /* else it begins by closing it */
-    f->request.listen_sock = -1;        /* else it would go on to accept another */
-    int code = FCGX_Accept_r(&f->request);
-    f->request.listen_sock = f->listen;
-    return code >= 0;
+    int64_t now = f->halves.count != 0 ? host_now() : 0;
+    int slot;
+
+    while (now >= f->look_ms && (slot = halves_late(&f->halves, now)) != -1)
+        if (end_half(f, slot, CUT_LATE, rq))
+            return true;
+    if (now >= f->look_ms)
+        f->look_ms = now + LATE_STEP_MS;
+    return false;
 }
 
-static bool read_kept(struct fcgi *f, int fd)
+/* May the web server with this address connect? FCGI_WEB_SERVER_ADDRS lists those that may. */
+static bool may_connect(const struct fcgi *f, const struct sockaddr_storage *from)
 {
-    f->kept[fd] = KEPT_BUSY;
-    return read_from(f, fd);
+    const struct sockaddr_in *four = (const struct sockaddr_in *)(const void *)from;
+    const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)(const void *)from;
+    char text[INET6_ADDRSTRLEN] = "";
+    size_t len;
+
+    if (f->web_servers == NULL || (from->ss_family != AF_INET && from->ss_family != AF_INET6))
+        return true;
+    if (from->ss_family == AF_INET)
+        inet_ntop(AF_INET, &four->sin_addr, text, sizeof text);
+    else if (IN6_IS_ADDR_V4MAPPED(&six->sin6_addr))
+        inet_ntop(AF_INET, six->sin6_addr.s6_addr + 12, text, sizeof text);
+    else
+        inet_ntop(AF_INET6, &six->sin6_addr, text, sizeof text);
+    for (const char *p = f->web_servers; *p != '\0'; p += len + strspn(p + len, ", "))
+        if ((len = strcspn(p, ", ")) == strlen(text) && memcmp(p, text, len) == 0)
+            return true;
+    return false;
 }
 
-/* Connections through a Unix socket are taken here, with a limit of time each. Returns 0 with a
- * request, or what stands in the way of one, as FCGX_Accept_r() does. */
-static int take_local(struct fcgi *f)
+/* A new connection, or -1. */
+static int take_connection(struct fcgi *f)
 {
+    struct sockaddr_storage from = { 0 };
+    socklen_t len = sizeof from;
     int fd;
 
-    while ((fd = accept4(f->listen, NULL, NULL, SOCK_CLOEXEC)) != -1)
-        if (!limit_waiting(fd))
-            close(fd);
-        else if (read_from(f, fd))
-            return 0;
-    return -errno;
+    while ((fd = accept4(f->listen, (struct sockaddr *)&from, &len, SOCK_CLOEXEC)) != -1) {
+        if (may_connect(f, &from))
+            return fd;
+        close(fd);
+        len = sizeof from;
+    }
+    if (errno == EMFILE || errno == ENFILE)
+        close_idle(f);
+    if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR && errno != ECONNABORTED)
+        log_line(LOG_WARNING, "P201", "host", NULL,
+                 "cannot take a request: %s; it will be tried again", strerror(errno));
+    return -1;
 }
 
-static bool read_new(struct fcgi *f)
+/* A web server connects when it has a request, and writes it a few microseconds later. While there is
+ * nothing else to do it is cheaper to wait for that than to begin another turn. Visitors cannot make
+ * this happen: what they send slowly, a web server begins with the variables. */
+static void wait_for_fresh(struct fcgi *f)
 {
-    int code = f->local ? take_local(f) : FCGX_Accept_r(&f->request);
-
-    if (code >= 0)
-        return true;
-    if (code == -EMFILE || code == -ENFILE)
-        close_idle(f);
-    if (code != -EAGAIN && code != -EWOULDBLOCK && code != -EINTR && code != -ECONNABORTED)
-        log_line(LOG_WARNING, "P201", "host", NULL,
-                 "cannot take a request: %s; it will be tried again", strerror(-code));
-    return false;
+    if (f->fresh_count != 0 && !f->handed_on) {
+        struct pollfd last = { f->fresh[f->fresh_count - 1], POLLIN, 0 };
+        poll(&last, 1, FRESH_MS);
+        f->handed_on = true;            /* once a turn */
+    }
 }
 
 static bool fcgi_next(struct host *h, struct request *rq)
 {
     struct fcgi *f = (struct fcgi *)h;
-    bool kept = false;
+    int fd;
 
-    if (f->stopped || f->taken == BATCH)
+    if (f->stopped)
         return false;
-    while (!kept && f->asking_count != 0)
-        kept = read_kept(f, f->asking[--f->asking_count]);
-    if (!kept && !read_new(f))
-        return false;
-    f->taken++;
-    *rq = (struct request){ .conn = { f->request.ipcFd, (uint16_t)f->request.requestId,
-                                      f->request.keepConnection != 0, kept } };
-    read_body(f, rq, host_read_variables(rq, f->request.envp));
-    keep_request(f, rq);
-    let_go(f);
-    return true;
+    while (f->asking_count != 0)
+        if (hear_asking(f, f->asking[--f->asking_count], rq))
+            return true;
+    if (next_late(f, rq))
+        return true;
+    while (!f->drained && f->taken < BATCH && f->fresh_count < BATCH) {
+        if ((f->drained = (fd = take_connection(f)) == -1))
+            break;
+        f->taken++;
+        if (hear_first(f, fd, false, true, rq))
+            return true;
+    }
+    wait_for_fresh(f);
+    while (f->fresh_count != 0)
+        if (hear_first(f, f->fresh[--f->fresh_count], false, false, rq))
+            return true;
+    return false;
 }
 
 /* ---- answers out */
-
-static void add_record(struct buf *out, unsigned type, uint16_t id, const char *content, size_t len)
-{
-    FCGI_Header header = { FCGI_VERSION_1,
-                           (unsigned char)type,
-                           (unsigned char)(id >> 8),
-                           (unsigned char)id,
-                           (unsigned char)(len >> 8),
-                           (unsigned char)len,
-                           0,
-                           0 };
-
-    buf_add(out, &header, sizeof header);
-    buf_add(out, content, len);
-}
-
-static void write_part(struct buf *out, uint16_t id, struct span text)
-{
-    for (size_t at = 0; at < text.len; at += RECORD_MAX)
-        add_record(out, FCGI_STDOUT, id, text.p + at,
-                   text.len - at < RECORD_MAX ? text.len - at : RECORD_MAX);
-}
-
-static void write_records(struct buf *out, uint16_t id, struct span text)
-{
-    static const FCGI_EndRequestBody end = { 0, 0, 0, 0, FCGI_REQUEST_COMPLETE, { 0 } };
-
-    write_part(out, id, text);
-    add_record(out, FCGI_STDOUT, id, NULL, 0);
-    add_record(out, FCGI_END_REQUEST, id, (const char *)&end, sizeof end);
-}
 
 /* Remember what the socket did not take, and wake when it will. False without memory. */
 static bool keep_output(struct fcgi *f, struct conn c, bool parked, struct span rest)
@@ -344,7 +474,7 @@ static bool fcgi_begin(struct host *h, struct conn c, struct span text)
     struct buf *out = &((struct fcgi *)h)->records;
 
     buf_clear(out);
-    write_part(out, c.id, text);
+    record_add_part(out, c.id, text);
     if (!buf_ok(out))
         return false;
     ssize_t sent = send(c.fd, out->data, out->len, MSG_NOSIGNAL | MSG_DONTWAIT);
@@ -359,7 +489,8 @@ static void fcgi_answer(struct host *h, struct conn c, bool parked, struct span 
     struct buf *out = &f->records;
 
     buf_clear(out);
-    write_records(out, c.id, text);
+    record_add_part(out, c.id, text);
+    record_add_end(out, c.id);
     ssize_t sent = buf_ok(out) ? send(c.fd, out->data, out->len, MSG_NOSIGNAL | MSG_DONTWAIT) : 0;
     if (sent == -1 && errno != EAGAIN) {        /* the web server has gone: so has its client */
         c.keep = false;
@@ -421,9 +552,15 @@ static void fcgi_wait(struct host *h, int timeout_ms, struct host_events *events
 {
     struct fcgi *f = (struct fcgi *)h;
     struct epoll_event ready[EVENTS];
+
+    if (f->fresh_count != 0)            /* the turn was full */
+        timeout_ms = 0;
+    else if (f->halves.count != 0 && timeout_ms > LATE_STEP_MS)
+        timeout_ms = LATE_STEP_MS;
     int count = epoll_wait(f->epoll, ready, EVENTS, timeout_ms);
 
     f->taken = 0;
+    f->drained = f->handed_on = false;
     f->gone_count = f->asking_count = 0;
     f->behind = count == EVENTS;
     for (int i = 0; i < count; i++)
@@ -445,6 +582,8 @@ static void fcgi_wait(struct host *h, int timeout_ms, struct host_events *events
         default:
             if (ready[i].data.u64 & TAG_KEPT)
                 hear_kept(f, (int)(ready[i].data.u64 & INT_MAX), ready[i].events);
+            else if (ready[i].data.u64 & TAG_HALF)
+                f->asking[f->asking_count++] = -1 - (int)(ready[i].data.u64 & INT_MAX);
             else
                 hear_parked(f, (int)(ready[i].data.u64 & INT_MAX));
         }
@@ -489,6 +628,16 @@ static bool fcgi_behind(const struct host *h)
     return !f->stopped && (f->behind || f->taken == BATCH);
 }
 
+static void close_halves(struct fcgi *f)
+{
+    while (f->fresh_count != 0)
+        close(f->fresh[--f->fresh_count]);
+    for (int i = 0; i < HALF_MAX; i++)
+        if (f->halves.slot[i] != NULL)
+            close(f->halves.slot[i]->fd);
+    halves_release(&f->halves);
+}
+
 static void fcgi_stop(struct host *h)
 {
     struct fcgi *f = (struct fcgi *)h;
@@ -497,6 +646,7 @@ static void fcgi_stop(struct host *h)
         return;
     f->stopped = true;
     close_idle(f);
+    close_halves(f);
     epoll_ctl(f->epoll, EPOLL_CTL_DEL, f->listen, NULL);
     close(f->listen);                   /* else what comes would wait for nobody */
 }
@@ -528,7 +678,8 @@ static void fcgi_close(struct host *h)
         close(f->signals);
     if (f->epoll != -1)
         close(f->epoll);
-    buf_release(&f->body);
+    close_halves(f);
+    records_release(&f->in);
     buf_release(&f->records);
     close_idle(f);
     free(f->kept);
@@ -561,23 +712,12 @@ static int explain(struct buf *why, const char *operation)
 static int set_up(struct fcgi *f, struct buf *why)
 {
     int flags = fcntl(f->listen, F_GETFL);
-    struct sockaddr address = { 0 };
-    socklen_t len = sizeof address;
 
-    /* Before FCGX_Init(), which puts handlers of its own where there are none. */
-    if ((f->signals = host_signals()) == -1)
+    /* Some process managers ask for an end by USR1 first; the TERM that follows is heard. */
+    if ((f->signals = host_signals()) == -1 || signal(SIGUSR1, SIG_IGN) == SIG_ERR)
         return explain(why, "watch for signals");
-    if (FCGX_Init() != 0
-        || FCGX_InitRequest(&f->request, f->listen, FCGI_FAIL_ACCEPT_ON_INTR) != 0) {
-        buf_add_text(why, "cannot start the FastCGI library");
-        return -1;
-    }
-    f->request.ipcFd = -1;
     if (flags == -1 || fcntl(f->listen, F_SETFL, flags | O_NONBLOCK) == -1)
         return explain(why, "make the listening socket non-blocking");
-    if (getsockname(f->listen, &address, &len) == -1 || !limit_waiting(f->listen))
-        return explain(why, "set up the listening socket");
-    f->local = address.sa_family == AF_UNIX;
     if ((f->epoll = epoll_create1(EPOLL_CLOEXEC)) == -1)
         return explain(why, "create an event queue");
     if (epoll_put(f, EPOLL_CTL_ADD, f->listen, EPOLLIN | EPOLLEXCLUSIVE, TAG_LISTEN) == -1 ||
@@ -586,8 +726,9 @@ static int set_up(struct fcgi *f, struct buf *why)
     return 0;
 }
 
-int host_open_fcgi(struct host **out, int fd, size_t max_body, struct buf *why)
+int host_open_fcgi(struct host **out, int fd, size_t max_body, int64_t whole_ms, struct buf *why)
 {
+    const char *web_servers = getenv("FCGI_WEB_SERVER_ADDRS");
     struct fcgi *f = calloc(1, sizeof *f);
 
     *out = NULL;
@@ -599,6 +740,9 @@ int host_open_fcgi(struct host **out, int fd, size_t max_body, struct buf *why)
     f->listen = fd;
     f->epoll = f->signals = -1;
     f->max_body = max_body;
+    f->web_servers = web_servers != NULL && *web_servers != '\0' ? web_servers : NULL;
+    records_init(&f->in, max_body);
+    halves_init(&f->halves, max_body, whole_ms);
     if (set_up(f, why) == -1) {
         fcgi_close(&f->host);
         return -1;

@@ -30,7 +30,7 @@ void takeover_look(struct program *p)
     unsetenv(VARIABLE);
 }
 
-/* What this process has open is not for the one that comes: libfcgi's connections are not marked
+/* What this process has open is not for the one that comes: connections are not all marked
  * so. At execve() and not now: should that fail, this process goes on. */
 static void keep_descriptors(void)
 {

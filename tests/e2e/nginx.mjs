@@ -1,7 +1,7 @@
-// The program on a socket of its own, alone or behind nginx.
+// The program on a socket of its own, alone or behind nginx or Apache.
 
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
@@ -10,7 +10,7 @@ import { LIMIT_MS, engine, freePort, isWorker, program, until } from './harness.
 const nginxBinary = ['/usr/sbin/nginx', '/usr/local/sbin/nginx', '/usr/bin/nginx'].find(existsSync) ?? 'nginx';
 
 /** As the README has it. */
-const nginxConf = (dir, port) => `
+const nginxConf = (dir, port, also) => `
 ${process.getuid() === 0 ? `user ${userInfo().username};` : ''}
 worker_processes 1;
 daemon off;
@@ -32,6 +32,7 @@ http {
             fastcgi_pass pollux;
             fastcgi_keep_conn on;
             fastcgi_next_upstream off;
+            ${also}
             error_page 502 = @again;
         }
         location @again { include /etc/nginx/fastcgi_params; fastcgi_pass unix:${dir}/socket; }
@@ -64,13 +65,13 @@ export async function listening() {
 }
 
 /** The program on a socket, started by itself; again() starts it anew. */
-export async function startProgram(t, { procs = 1, tcp = null } = {}) {
+export async function startProgram(t, { procs = 1, tcp = null, env: more = {} } = {}) {
     const dir = mkdtempSync(join(tmpdir(), 'pollux-nginx-'));
     t.after(() => rmSync(dir, { recursive: true, force: true, maxRetries: 5 }));
     mkdirSync(join(dir, 'data'), { mode: 0o700 });
     writeFileSync(join(dir, 'program.log'), '');
     const socket = tcp ? tcp.address() : join(dir, 'socket');
-    const env = { POLLUX_CONFIG: '/dev/null', POLLUX_STORE: join(dir, 'data'), POLLUX_PROCESSES: String(procs) };
+    const env = { POLLUX_CONFIG: '/dev/null', POLLUX_STORE: join(dir, 'data'), POLLUX_PROCESSES: String(procs), ...more };
     const self = {
         dir, socket,
         async again() {
@@ -89,14 +90,8 @@ export async function startProgram(t, { procs = 1, tcp = null } = {}) {
     return self;
 }
 
-/** The same behind nginx. */
-export async function startNginx(t, options) {
-    const server = await startProgram(t, options);
-    const port = await freePort();
-    const conf = join(server.dir, 'nginx.conf');
-    writeFileSync(conf, nginxConf(server.dir, port));
-    run(t, nginxBinary, ['-p', server.dir, '-c', conf], { file: join(server.dir, 'nginx.log') });
-    const url = `http://127.0.0.1:${port}`;
+/** Wait for a whole session through the web server at URL. */
+async function answers(url) {
     await until(async () => {
         const first = engine(url);
         try {
@@ -108,6 +103,44 @@ export async function startNginx(t, options) {
         } finally {
             first.end();
         }
-    }, LIMIT_MS, 'an answer through nginx');
-    return Object.assign(server, { url });
+    }, LIMIT_MS, `an answer at ${url}`);
+}
+
+/** The same behind nginx; ALSO is for its location. */
+export async function startNginx(t, { also = '', ...options } = {}) {
+    const server = await startProgram(t, options);
+    const port = await freePort();
+    const conf = join(server.dir, 'nginx.conf');
+    writeFileSync(conf, nginxConf(server.dir, port, also));
+    run(t, nginxBinary, ['-p', server.dir, '-c', conf], { file: join(server.dir, 'nginx.log') });
+    const url = `http://127.0.0.1:${port}`;
+    await answers(url);
+    return Object.assign(server, { url, port });
+}
+
+/** As the README has it, with no more modules than that needs. */
+const apacheConf = (dir, port) => `
+ServerRoot ${dir}
+ServerName 127.0.0.1
+Listen 127.0.0.1:${port}
+PidFile ${dir}/apache.pid
+DefaultRuntimeDir ${dir}
+ErrorLog ${dir}/apache-error.log
+${['mpm_event', 'authz_core', 'proxy', 'proxy_fcgi'].map((name) => `LoadModule ${name}_module /usr/lib/apache2/modules/mod_${name}.so`).join('\n')}
+${process.getuid() === 0 ? 'User www-data\nGroup www-data' : ''}
+ProxyPassMatch "^/socket\\.io/?$" "unix:${dir}/socket|fcgi://pollux/"
+`;
+
+/** The same behind Apache's mod_proxy_fcgi. */
+export async function startApache(t, options) {
+    const server = await startProgram(t, options);
+    const port = await freePort();
+    const conf = join(server.dir, 'apache.conf');
+    writeFileSync(conf, apacheConf(server.dir, port));
+    chmodSync(server.dir, 0o755);
+    chmodSync(server.socket, 0o666);
+    run(t, '/usr/sbin/apache2', ['-f', conf, '-D', 'FOREGROUND'], { file: join(server.dir, 'apache.log') });
+    const url = `http://127.0.0.1:${port}`;
+    await answers(url).catch((error) => { throw new Error(`${error.message}\n${readFileSync(join(server.dir, 'apache.log'), 'utf8')}`); });
+    return Object.assign(server, { url, port });
 }

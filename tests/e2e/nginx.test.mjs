@@ -2,89 +2,17 @@
 
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
-import net from 'node:net';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { talk, verdict } from './conversation.mjs';
-import { LIMIT_MS, ask, channelName, engine, official, peer, program, shim, until, within } from './harness.mjs';
-import { listening, startNginx, startProgram } from './nginx.mjs';
+import { ABORT, END, SESSION, STDIN, connect, fastcgi, join36, mark, record } from './fastcgi.mjs';
+import { LIMIT_MS, ask, channelName, engine, official, peer, program, request, shim, until } from './harness.mjs';
+import { startNginx, startProgram } from './nginx.mjs';
 
 /** The connections that processes PIDS have on SOCKET, by inode. */
 function connections(socket) {
     return readFileSync('/proc/net/unix', 'latin1').split('\n').map((line) => line.trim().split(/\s+/))
         .filter((fields) => fields[7] === socket && fields[5] === '03').map((fields) => fields[6]).sort();
-}
-
-// ---- FastCGI, as a web server speaks it
-
-const BEGIN = 1, ABORT = 2, END = 3, PARAMS = 4, STDIN = 5, STDOUT = 6;
-
-function record(type, content = '') {
-    const data = Buffer.from(content);
-    return Buffer.concat([Buffer.from([1, type, 0, 1, data.length >> 8, data.length & 255, 0, 0]), data]);
-}
-
-function fastcgi({ method = 'GET', query, body = '', keep = true }) {
-    const variables = {
-        REQUEST_METHOD: method, REQUEST_URI: `/socket.io/?${query}`, QUERY_STRING: query, REMOTE_ADDR: '192.0.2.1',
-        HTTP_HOST: 'here.example', CONTENT_TYPE: 'text/plain;charset=UTF-8', ...(body && { CONTENT_LENGTH: String(body.length) }),
-    };
-    const params = Object.entries(variables).map(([name, value]) => Buffer.concat([
-        Buffer.from([name.length, 0x80, 0, value.length >> 8, value.length & 255]), Buffer.from(name + value)]));
-    return Buffer.concat([record(BEGIN, Buffer.from([0, 1, keep ? 1 : 0, 0, 0, 0, 0, 0])), record(PARAMS, Buffer.concat(params)), record(PARAMS),
-        ...(body ? [record(STDIN, body)] : []), record(STDIN)]);
-}
-
-/** A connection to the program that begins with its first request; ask() sends one and takes its answer's text. */
-function connect(t, socket) {
-    const line = new net.Socket();
-    let bytes = Buffer.alloc(0), wake = () => {}, begun = false;
-    const self = { line, closed: false };
-    self.send = (data) => {
-        if (!begun) line.connect(socket);
-        begun = true;
-        line.write(data);
-    };
-    line.on('data', (data) => { bytes = Buffer.concat([bytes, data]); wake(); });
-    line.on('close', () => { self.closed = true; wake(); });
-    line.on('error', () => {});
-    t.after(() => line.destroy());
-    self.answer = () => within((async () => {
-        let text = '';
-        for (;;) {
-            while (bytes.length >= 8 && bytes.length >= 8 + bytes.readUInt16BE(4) + bytes[6]) {
-                const [type, length, padding] = [bytes[1], bytes.readUInt16BE(4), bytes[6]];
-                if (type === STDOUT) text += bytes.subarray(8, 8 + length);
-                bytes = bytes.subarray(8 + length + padding);
-                if (type === END) return text;
-            }
-            if (self.closed) return null;
-            await new Promise((done) => { wake = done; });
-        }
-    })(), 'an answer on a FastCGI connection');
-    self.ask = (request) => {
-        self.send(fastcgi(request));
-        return self.answer();
-    };
-    self.end = () => until(() => self.closed, LIMIT_MS, 'the end of the connection');
-    return self;
-}
-
-let t36 = 0;
-const mark = () => `t=${(++t36).toString(36)}`;
-const SESSION = 'EIO=4&transport=polling';
-
-/** A session on LINE that has joined CHANNEL; what it hears of that has been taken. */
-async function join36(line, channel) {
-    const sid = /"sid":"([^"]+)"/.exec(await line.ask({ query: `${SESSION}&${mark()}` }))[1];
-    const client = { sid, query: () => `${SESSION}&sid=${sid}&${mark()}` };
-    client.post = (on, body) => on.ask({ method: 'POST', query: client.query(), body });
-    client.poll = (on) => on.ask({ query: client.query() });
-    assert.match(await client.post(line, '40'), /ok$/);
-    assert.match(await client.poll(line), /40\{"sid":/);
-    assert.match(await client.post(line, `42["create or join",${JSON.stringify(channel)}]`), /ok$/);
-    assert.match(await client.poll(line), /"(created|joined)"/);
-    return client;
 }
 
 describe('a connection that is kept', () => {
@@ -166,24 +94,21 @@ describe('a connection that is kept', () => {
     });
 });
 
-describe('half a request', { concurrency: true }, () => {
-    async function half(t, options, { first = false, cut, post = false }) {
-        const { socket } = await startProgram(t, options);
-        const slow = connect(t, socket), other = connect(t, socket);
-        if (first) assert.match(await slow.ask({ query: `${SESSION}&${mark()}` }), /"sid"/);
-        const request = fastcgi({ query: `${SESSION}&${mark()}`, ...(post && { method: 'POST', body: '42["half"]' }) });
-        slow.send(request.subarray(0, cut < 0 ? request.length + cut : cut));
-        assert.match(await other.ask({ query: `${SESSION}&${mark()}` }), /"sid"/);
-        if (post) assert.match(await slow.answer(), /Status: 503 [^]*did not arrive whole/);
-        else await slow.end();
-        assert.match(await other.ask({ query: `${SESSION}&${mark()}` }), /"sid"/);
-    }
-
-    for (const [how, options] of [['a Unix socket', () => ({})], ['TCP', async () => ({ tcp: await listening() })]]) {
-        it(`on a new connection through ${how} does not keep others waiting for good`, async (t) => half(t, await options(), { cut: 30 }));
-        it(`on a kept connection through ${how} does not, either`, async (t) => half(t, await options(), { first: true, cut: 30 }));
-        it(`whose body stays away is answered through ${how}`, async (t) => half(t, await options(), { cut: -12, post: true }));
-    }
+describe('a browser\'s POST through nginx', () => {
+    it('is_of_the_same_origin_though_the_host_has_no_port', async (t) => {
+        const { url } = await startNginx(t);
+        const open = await request(`${url}/socket.io/?${SESSION}&${mark()}`);
+        const sid = /"sid":"([^"]+)"/.exec(open.text)[1];
+        const post = (headers) => request(`${url}/socket.io/?${SESSION}&sid=${sid}&${mark()}`,
+            { method: 'POST', body: '1', headers: { 'Content-Type': 'text/plain;charset=UTF-8', ...headers } });
+        const evil = await post({ Origin: 'http://evil.example', 'Sec-Fetch-Site': 'cross-site' });
+        assert.equal(evil.status, 403);
+        assert.match(evil.text, /http:\/\/evil\.example .*127\.0\.0\.1.*allowed_origins/);
+        assert.equal((await post({ Origin: url.replace(/:\d+$/, ':1') })).status, 403, 'another port is another origin');
+        assert.equal((await post({ Origin: 'https://app.example', 'Sec-Fetch-Site': 'same-origin', Host: 'inner.example' })).status, 200, 'behind a proxy');
+        const second = await request(`${url}/socket.io/?${SESSION}&${mark()}`, { headers: { Origin: url } });
+        assert.equal(second.status, 200, second.text);
+    });
 });
 
 describe('nginx that keeps connections', () => {

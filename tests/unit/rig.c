@@ -50,7 +50,7 @@ static bool scripted_next(struct host *h, struct request *rq)
                             .software = span_of(s->rig->software),
                             .port = s->rig->port,
                             .again = s->rig->again,
-                            .cut = s->rig->cut,
+                            .cut = s->rig->cut ? CUT_OFF : CUT_NOT,
                             .content_type = SPAN("text/plain;charset=UTF-8"),
                             .host = SPAN("here.example") };
     return true;

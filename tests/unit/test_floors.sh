@@ -1,6 +1,6 @@
 #!/bin/sh
-# The floors: a source includes its own header and headers of lower floors only; one file alone sees fcgiapp.h,
-# one alone sqlite3.h. First the rule is tried on made-up sources, so that a rule which lets everything pass fails.
+# The floors: a source includes its own header and headers of lower floors only; one file alone sees sqlite3.h,
+# none FastCGI's library. First the rule is tried on made-up sources, so that a rule which lets everything pass fails.
 set -eu
 
 src=${srcdir:-.}/src
@@ -12,7 +12,8 @@ buf
 id log
 settings
 json
-eio sio http mask seen presence
+eio sio http record mask seen presence
+half
 db host stats store_format
 store park bell
 signaling store_* host_*
@@ -27,7 +28,7 @@ polluxctl
 
 # header: the files that may include it
 alone='
-fcgiapp.h: host_fcgi.c
+fcgiapp.h:
 fcgi_stdio.h:
 fcgios.h:
 sqlite3.h: db.c
@@ -173,13 +174,13 @@ refuses buf.c '#include "log.h"' 'log.h is not below buf.c'
 refuses eio.c '#include "sio.h"' 'sio.h is not below eio.c'
 refuses signaling.c '  # include "core.h"' 'core.h is not below signaling.c'
 refuses signaling.c '#include <sqlite3.h>' 'sqlite3.h is for'
-refuses host_cgi.c '#include <fcgiapp.h>' 'fcgiapp.h is for'
+refuses host_fcgi.c '#include <fcgiapp.h>' 'fcgiapp.h is for'
 refuses core.c '#include "sqlite3.h"' 'sqlite3.h is for'
 refuses signaling.c '#include "store_sqlite.h"' 'store_sqlite.h is not below'
 refuses ctl_log.c '#include "store.h"' 'stands on the store file alone'
 refuses nowhere.c '' 'is on no floor'
 refuses core.c '#include "nowhere.h"' 'is on no floor'
-takes host_fcgi.c '#include <fcgiapp.h>'
+takes host_fcgi.c '#include "half.h"'
 takes db.c '#include <sqlite3.h>'
 takes store_channel.c '#include "store_sqlite.h"'
 takes core.c '#include "signaling.h"'

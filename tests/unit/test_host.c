@@ -11,9 +11,9 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-#include <fastcgi.h>
 
 #include "memory.h"
+#include "record.h"
 
 #define BODY "42[\"chat\"]"             /* 10 bytes */
 #define LARGE 3000000                   /* an answer that no socket takes at once */
@@ -158,7 +158,7 @@ static void serve_cgi(void *arg)
     setenv("REQUEST_URI", "/socket.io/?sid=x", 1);
     setenv("QUERY_STRING", "sid=x", 1);
     setenv("CONTENT_LENGTH", length, 1);
-    o->opened = host_open_cgi(&h, 100, &why) == 0;
+    o->opened = host_open_cgi(&h, 100, 60000, &why) == 0;
     if (o->opened) {
         FILE *out = tmpfile();
         assert_true(host_next(h, &rq));
@@ -174,15 +174,6 @@ static void serve_cgi(void *arg)
 
 /* ---- FastCGI, with the test as the web server */
 
-static void add_record(struct buf *out, int type, const void *content, size_t len)
-{
-    const FCGI_Header header = { FCGI_VERSION_1, (unsigned char)type, 0, 1,
-                                 (unsigned char)(len >> 8), (unsigned char)len, 0, 0 };
-
-    buf_add(out, &header, sizeof header);
-    buf_add(out, content, len);
-}
-
 static void add_param(struct buf *out, const char *name, const char *value)
 {
     buf_add_char(out, (char)strlen(name));
@@ -193,7 +184,6 @@ static void add_param(struct buf *out, const char *name, const char *value)
 
 static void send_request(int fd, const struct outcome *o)
 {
-    static const FCGI_BeginRequestBody begin = { 0, FCGI_RESPONDER, 0, { 0 } };
     struct buf params = BUF_EMPTY, out = BUF_EMPTY;
     char length[24];
 
@@ -202,12 +192,12 @@ static void send_request(int fd, const struct outcome *o)
     add_param(&params, "REQUEST_URI", "/socket.io/?sid=x");
     add_param(&params, "QUERY_STRING", "sid=x");
     add_param(&params, "CONTENT_LENGTH", length);
-    add_record(&out, FCGI_BEGIN_REQUEST, &begin, sizeof begin);
-    add_record(&out, FCGI_PARAMS, params.data, params.len);
-    add_record(&out, FCGI_PARAMS, NULL, 0);
+    record_add(&out, RECORD_BEGIN, 1, SPAN("\0\1\0\0\0\0\0\0"));
+    record_add(&out, RECORD_PARAMS, 1, buf_span(&params));
+    record_add(&out, RECORD_PARAMS, 1, SPAN(""));
     if (o->sent != 0)
-        add_record(&out, FCGI_STDIN, BODY, o->sent);
-    add_record(&out, FCGI_STDIN, NULL, 0);
+        record_add(&out, RECORD_STDIN, 1, (struct span){ BODY, o->sent });
+    record_add(&out, RECORD_STDIN, 1, SPAN(""));
     assert_int_equal(write(fd, out.data, out.len), (ssize_t)out.len);
     buf_release(&params);
     buf_release(&out);
@@ -252,7 +242,7 @@ static void serve_fcgi(void *arg)
     send_request(fd, o);
 
     memory.nth = nth;
-    o->opened = host_open_fcgi(&h, listener, 100, &why) == 0;
+    o->opened = host_open_fcgi(&h, listener, 100, 60000, &why) == 0;
     if (o->opened) {
         assert_true(host_next(h, &rq));
         look(o, &rq);
