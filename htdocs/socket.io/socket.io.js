@@ -144,7 +144,7 @@ class Engine extends Emitter {
     this.busy = true;
     do await this._carry(false, true); while (this._queue[0]);
     this.busy = false;
-    if (this.closing) this._end();
+    if (this.closing) this._end('forced close');
   }
 
   /* WAIT for packets, POST the queue, or both. */
