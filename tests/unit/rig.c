@@ -17,16 +17,28 @@
 struct scripted {
     struct host host;
     struct rig *rig;
-    struct given { int fd; char *method, *query, *body; } given[RIG_GIVEN];
+    /* with what a request says, which is copied to the heap */
+    struct request given[RIG_GIVEN];
     int count, next;
 };
+
+static struct span copied(struct span s)
+{
+    char *copy = malloc(s.len + 1);
+
+    assert_non_null(copy);
+    if (s.len != 0)
+        memcpy(copy, s.p, s.len);
+    copy[s.len] = '\0';
+    return (struct span){ copy, s.len };
+}
 
 static void drop_given(struct scripted *s)
 {
     for (int i = 0; i < s->count; i++) {
-        free(s->given[i].method);
-        free(s->given[i].query);
-        free(s->given[i].body);
+        free((char *)(uintptr_t)s->given[i].method.p);
+        free((char *)(uintptr_t)s->given[i].query.p);
+        free((char *)(uintptr_t)s->given[i].body.p);
     }
     s->count = s->next = 0;
 }
@@ -39,20 +51,7 @@ static bool scripted_next(struct host *h, struct request *rq)
         drop_given(s);
         return false;
     }
-    const struct given *g = &s->given[s->next++];
-    *rq = (struct request){ .conn = { g->fd, 1 },
-                            .method = span_of(g->method),
-                            .path = span_of(s->rig->set.path),
-                            .query = span_of(g->query),
-                            .body = span_of(g->body),
-                            .address = span_of(s->rig->address),
-                            .forwarded = s->rig->forwarded,
-                            .software = span_of(s->rig->software),
-                            .port = s->rig->port,
-                            .again = s->rig->again,
-                            .cut = s->rig->cut ? CUT_OFF : CUT_NOT,
-                            .content_type = SPAN("text/plain;charset=UTF-8"),
-                            .host = SPAN("here.example") };
+    *rq = s->given[s->next++];
     return true;
 }
 
@@ -245,16 +244,32 @@ void rig_turn(struct rig *r, bool rang)
     core_tidy(r->core, r->now);
 }
 
-int rig_give(struct rig *r, const char *method, const char *query, const char *body)
+int rig_give_bytes(struct rig *r, struct span method, struct span query, struct span body)
 {
     struct scripted *s = (struct scripted *)r->host;
-    struct given *g = &s->given[s->count];
+    const char *type = r->content_type != NULL ? r->content_type : "text/plain;charset=UTF-8";
 
     assert_true(r->requests < RIG_REQUESTS && s->count < RIG_GIVEN);
-    *g = (struct given){ r->requests++, strdup(method), strdup(query), strdup(body) };
-    assert_true(g->method != NULL && g->query != NULL && g->body != NULL);
-    s->count++;
-    return g->fd;
+    s->given[s->count++] = (struct request){ .conn = { r->requests, 1 },
+                                             .method = copied(method),
+                                             .path = span_of(r->set.path),
+                                             .query = copied(query),
+                                             .body = copied(body),
+                                             .address = span_of(r->address),
+                                             .forwarded = r->forwarded,
+                                             .software = span_of(r->software),
+                                             .port = r->port,
+                                             .again = r->again,
+                                             .cut = r->cut ? CUT_OFF : CUT_NOT,
+                                             .origin = span_of(r->origin),
+                                             .content_type = span_of(type),
+                                             .host = SPAN("here.example") };
+    return r->requests++;
+}
+
+int rig_give(struct rig *r, const char *method, const char *query, const char *body)
+{
+    return rig_give_bytes(r, span_of(method), span_of(query), span_of(body));
 }
 
 int rig_send(struct rig *r, const char *method, const char *query, const char *body)

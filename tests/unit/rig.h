@@ -43,6 +43,7 @@ struct rig {
     bool cut;                           /* requests come as those that did not arrive whole */
     const char *address;                /* of the clients whose requests follow */
     const char *software;               /* the web server that they come through */
+    const char *origin, *content_type;  /* their headers; NULL: none, and what browsers say */
     uint16_t port;                      /* the client's connection */
     bool forwarded;                     /* by a proxy, as it says itself */
     bool behind;                        /* requests wait that were not read */
@@ -64,6 +65,9 @@ int rig_send(struct rig *r, const char *method, const char *query, const char *b
 
 /* Put a request before the next turn, which may get several. Returns the request's number. */
 int rig_give(struct rig *r, const char *method, const char *query, const char *body);
+
+/* The same of bytes that need not be text. The rig's fields above count as they are now. */
+int rig_give_bytes(struct rig *r, struct span method, struct span query, struct span body);
 
 /* Forget all answers, and number requests anew. None may be held. */
 void rig_forget(struct rig *r);
