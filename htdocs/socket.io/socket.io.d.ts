@@ -1,4 +1,21 @@
-/** socket.io.d.ts - what io() and its sockets offer to a page. */
+/**
+ * socket.io.d.ts - what io() and its sockets offer to a page. An option that is undefined or null is not there.
+ *
+ * How socket.io.js, which should be small, works inside. A Socket is a namespace, a Manager a server, an Engine a session.
+ *
+ * - An Engine holds one request that waits, and sends one POST at a time. What is emitted at once leaves with the next
+ *   poll where the handshake says `wait`: one request each way. A POST names the one before (`after`). Where network or
+ *   gateway fail, a request is made again with the same `t`, for 3 s. Only polls are aborted.
+ * - Its queue holds pieces, a packet's text and attachments: { text or a promise of it, packet, last: of its packet }. No
+ *   piece is larger than `maxPayload`, nor is a POST. After engine.close() nothing is queued: it goes with the next session.
+ * - A server that counts says in CONNECT how many events it took (`n`). What is not known to be taken stays in `_sent`;
+ *   after a recovery what was not taken is sent again, in a new socket what was never posted.
+ * - A packet whose POST was refused goes by itself from then on, so that it is known which it was. It is given up at once
+ *   when it is refused alone with 400 or 413; after four sessions that went well up to it when the web server fails over
+ *   it (5xx). 503 never counts: that is an outage.
+ * - With `retries` an event waits in `_turns` until those before it are acknowledged or given up.
+ * - The methods that read or change a setting of a Manager are those that begin with r or t.
+ */
 
 export type ConnectErrorWithData = Error & { data?: unknown; description?: number; context?: unknown };
 
@@ -35,6 +52,13 @@ export interface ManagerOptions {
 }
 
 export interface SocketOptions {
+  /** Milliseconds after which an acknowledgement fails. With it, as with timeout(), acknowledgements take an error first. */
+  ackTimeout: number;
+  /**
+   * Send events, but volatile ones, one at a time, each up to this many times again until it is acknowledged within ackTimeout.
+   * Acknowledgements take an error first. A server of ours loses nothing without it, either.
+   */
+  retries: number;
   /** What CONNECT carries: an object, or a function that hands one to its callback, asked at each connection. */
   auth: Record<string, unknown> | ((done: (auth: Record<string, unknown>) => void) => void);
 }
@@ -56,6 +80,11 @@ declare class Emitter<Reserved> {
   removeListener(event?: string, listener?: (...args: any[]) => void): this;
   removeAllListeners(event?: string): this;
   listeners(event: string): Array<(...args: any[]) => void>;
+  hasListeners(event: string): boolean;
+  /** on() */
+  addEventListener(event: string, listener: (...args: any[]) => void): this;
+  /** off() */
+  removeEventListener(event?: string, listener?: (...args: any[]) => void): this;
 }
 
 export interface ManagerEvents {
@@ -76,17 +105,42 @@ export class Manager extends Emitter<ManagerEvents> {
   /** Read at each request and each try to come back; change them at any time. */
   opts: Partial<ManagerOptions>;
   /** The session: its id is a secret between page and server. */
-  readonly engine: { readonly id?: string; readonly transport: { readonly name: 'polling' } };
+  readonly engine: {
+    readonly id?: string;
+    readonly readyState: 'opening' | 'open' | 'closing' | 'closed';
+    readonly transport: { readonly name: 'polling' };
+    /** End the session as if it had been lost: the sockets come back in a new one. */
+    close(): void;
+  };
   /** The socket of a namespace. */
   socket(namespace: string, options?: Partial<SocketOptions>): Socket;
   /** Open the session; DONE hears of its success, or failure. */
   open(done?: (error?: Error) => void): this;
+  connect(done?: (error?: Error) => void): this;
+  /** Each tells an option or, with a value, changes it. */
+  reconnection(): boolean;
+  reconnection(value: boolean): this;
+  reconnectionAttempts(): number;
+  reconnectionAttempts(value: number): this;
+  reconnectionDelay(): number;
+  reconnectionDelay(value: number): this;
+  reconnectionDelayMax(): number;
+  reconnectionDelayMax(value: number): this;
+  randomizationFactor(): number;
+  randomizationFactor(value: number): this;
+  timeout(): number | false;
+  timeout(value: number | false): this;
 }
 
 export interface SocketEvents {
   connect: () => void;
   connect_error: (error: ConnectErrorWithData) => void;
   disconnect: (reason: DisconnectReason, error?: Error) => void;
+  /**
+   * What was not done, with a sentence for people. By the server: see README. By this file, for an event without an acknowledgement
+   * that takes an error: `too_large`, more than the server's maxPayload; `refused`, the web server fails over it again and again.
+   */
+  error: (trouble: { code: string; message: string; event?: string }) => void;
 }
 
 /** A namespace of a server: what io() returns. */
@@ -111,7 +165,7 @@ export class Socket extends Emitter<SocketEvents> {
   close(): this;
   /**
    * Emit an event; a function as last argument gets the acknowledgement. While not connected, events wait. ArrayBuffer,
-   * its views and Blob travel as bytes and arrive as ArrayBuffer. Throws when the name is a reserved one.
+   * its views and Blob travel as bytes and arrive as ArrayBuffer. Throws when the name is a reserved one, or JSON cannot say it.
    */
   emit(event: string, ...args: any[]): this;
   /** Emit, and a promise of the acknowledgement's first argument. */
@@ -127,6 +181,14 @@ export class Socket extends Emitter<SocketEvents> {
   /** Hear every event, its name first. */
   onAny(listener: (event: string, ...args: any[]) => void): this;
   offAny(listener?: (event: string, ...args: any[]) => void): this;
+  /** As onAny(), before those that are there. */
+  prependAny(listener: (event: string, ...args: any[]) => void): this;
+  listenersAny(): Array<(event: string, ...args: any[]) => void>;
+  /** The same for every event that is sent. */
+  onAnyOutgoing(listener: (event: string, ...args: any[]) => void): this;
+  offAnyOutgoing(listener?: (event: string, ...args: any[]) => void): this;
+  prependAnyOutgoing(listener: (event: string, ...args: any[]) => void): this;
+  listenersAnyOutgoing(): Array<(event: string, ...args: any[]) => void>;
 }
 
 /** io(), io(url), io(options), io(url, options). The URL's path is the namespace, its origin the server (the page's own by default). */

@@ -1,12 +1,15 @@
-/* Socket (a namespace) > Manager (a server) > Engine (a session); see socket.io.d.ts.
- * A server that counts the events it took (n in CONNECT) is sent the others again. */
+/* socket.io.d.ts: the manual, and how it works inside. */
 (() => {
 'use strict';
 
 const CONNECT = 0, DISCONNECT = 1, EVENT = 2, ACK = 3, BINARY = 3;
 const RESERVED = /^((dis)?connect|connect_error|disconnecting|(new|remove)Listener)$/;
 const PACKET = /^([0-4]|[56](?=([1-9]|10)-))(?:\d+-)?(?:(\/[^,]*),?)?(\d*)([^]*)/;
-const VALID = /^(0object|1und|[25]list(str|num)|[36]list|4(obj|str))/; // type, kind of data
+const VALID = /^(0object|1und|[25]list(str|num)|[36]list|4(obj|str))/;
+const DEFAULTS = {
+  path: '/socket.io', reconnection: true, reconnectionAttempts: Infinity, reconnectionDelay: 1000,
+  reconnectionDelayMax: 5000, randomizationFactor: 0.5, timeout: 20000, autoConnect: true, multiplex: true,
+};
 const cache = {};
 let requests = 0;
 
@@ -23,12 +26,12 @@ const isString = (v) => typeof v === 'string';
 const isBinary = (v) => ArrayBuffer.isView(v) || v instanceof ArrayBuffer || v instanceof Blob;
 
 async function toBase64(v) {
-  let s = '';
-  for (const byte of new Uint8Array(await new Blob([v]).arrayBuffer())) s += String.fromCharCode(byte);
-  return 'b' + btoa(s);
+  const all = new Uint8Array(await new Blob([v]).arrayBuffer());
+  return 'b' + btoa(Array.from(all, (c) => String.fromCharCode(c)).join(''));
 }
 
-/* A packet's text, its attachments. */
+const given = (opts) => Object.fromEntries(Object.entries(opts || {}).filter(([, v]) => v != null));
+
 function encode(type, nsp, data, id = '') {
   const files = [];
   const json = data ? JSON.stringify(data, function (key, value) {
@@ -41,16 +44,17 @@ function encode(type, nsp, data, id = '') {
 function parse(uri = '') {
   const here = globalThis.location || { protocol: 'https:' };
   const [, scheme = here.protocol, host, nsp, query] =
-    /^(https?:|wss?:)?(?:\/\/)?([^/?#]*)([^?#]*)\??([^#]*)/.exec(uri);
+    /^(https?:|wss?:)?(?:\/\/)?(?:[^/?#]*@)?([^/?#]*)([^?#]*)\??([^#]*)/.exec(uri);
   return { url: `${scheme.replace('ws', 'http')}//${host || here.host}`, nsp: nsp || '/', query };
 }
 
 class Emitter {
-  _fns = {};
+  _fns = { __proto__: null };
   on(name, fn) {
-    this._fns['$' + name] = [...this.listeners(name), fn];
+    this._fns[name] = [...this.listeners(name), fn];
     return this;
   }
+  prepend(name, fn) { this._fns[name] = [fn, ...this.listeners(name)]; }
   once(name, fn) {
     const once = (...args) => {
       this.off(name, once);
@@ -61,21 +65,23 @@ class Emitter {
   }
   off(name, fn) {
     const fns = this.listeners(name), at = fns.findIndex((f) => f === fn || f.fn === fn);
-    if (name === undefined) this._fns = {};
-    else this._fns['$' + name] = fn && fns.filter((f, i) => i !== at);
+    if (name === undefined) this._fns = { __proto__: null };
+    else this._fns[name] = fn && fns.filter((f, i) => i !== at);
     return this;
   }
-  listeners(name) { return this._fns['$' + name] || []; }
+  listeners(name) { return this._fns[name] || []; }
+  hasListeners(name) { return !!this.listeners(name)[0]; }
   _fire(name, ...args) { for (const fn of this.listeners(name)) call(fn, this, args); }
 }
-Emitter.prototype.removeListener = Emitter.prototype.removeAllListeners = Emitter.prototype.off;
+const E = Emitter.prototype;
+E.addEventListener = E.on;
+E.removeEventListener = E.removeListener = E.removeAllListeners = E.off;
 
-/* A request that waits, one POST at a time. */
 class Engine extends Emitter {
   transport = { name: 'polling' };
   _who = 'pollux=1';
-  _after = ''; // t of the last POST
-  _queue = []; // { text or a promise of it, packet, last: of its packet }
+  _after = '';
+  _queue = [];
   _abort = new AbortController();
 
   constructor(manager) {
@@ -84,9 +90,10 @@ class Engine extends Emitter {
     this._poll();
   }
 
+  get readyState() { return this.closed ? 'closed' : this.closing ? 'closing' : this.id ? 'open' : 'opening'; }
+
   _tell(what, ...args) { if (this.manager.engine === this) this.manager['_on' + what](...args); }
 
-  /* What is emitted meanwhile leaves with the next poll, if the server knows that. */
   async _poll() {
     let along;
     while (!this.closing) {
@@ -101,7 +108,7 @@ class Engine extends Emitter {
       if (idle) this.busy = along;
       if (!along) this._flush();
     }
-    if (along) this.busy = false; // closed before that poll
+    if (along) this.busy = false;
     this._flush();
   }
 
@@ -112,7 +119,7 @@ class Engine extends Emitter {
     else if (type === '1') this._end('transport close');
     else if (type === '2') {
       this._watch();
-      this.send(['3']);
+      this.send({ pieces: ['3'] });
       this.manager._fire('ping');
     } else if (type === '4') this._tell('data', data);
     else if (type === 'b') this._tell('data', Uint8Array.from(atob(data), (c) => c.charCodeAt()).buffer);
@@ -133,9 +140,9 @@ class Engine extends Emitter {
     this._timer = setTimeout(() => this._end('ping timeout'), this._hello.pingInterval + this._hello.pingTimeout);
   }
 
-  send(pieces, packet = {}) {
-    if (this.closing) return; // it goes with the next session
-    pieces.forEach((text, i) => this._queue.push({ text, packet, last: !pieces[i + 1] }));
+  send(packet) {
+    if (this.closing) return;
+    packet.pieces.forEach((text, i, all) => this._queue.push({ text, packet, last: !all[i + 1] }));
     this._flush();
   }
 
@@ -147,7 +154,6 @@ class Engine extends Emitter {
     if (this.closing) this._end('forced close');
   }
 
-  /* WAIT for packets, POST the queue, or both. */
   async _carry(wait, post) {
     const batch = [];
     try {
@@ -163,57 +169,54 @@ class Engine extends Emitter {
       return text;
     } catch (err) {
       const { description: status, context } = err;
-      // Refused for what it says: never again. By a web server that fails over it: not for ever.
-      const wrong = /^4(00|13)$/.test(status) && !/"code": ?1\b/.test(context);
-      const failed = status >= 500 && status !== 503;
-      for (const { packet, last } of batch) {
-        if (failed && last) packet.failed = (packet.failed || 0) + 1;
-        if (wrong || packet.failed > 3) packet.socket?._lost(packet, 'refused', `status ${status}`);
+      const failed = /^(4(00|13)|5(?!03))/.test(status) && !/"code": ?1\b/.test(context);
+      const packets = new Set(batch.map((p) => p.packet));
+      for (const packet of packets) {
+        if (failed) packet.failed += status < 500 && packets.size === 1 ? 4 : 1;
+        if (packet.failed > 3) packet.socket._lost(packet, 'refused', `status ${status}`);
       }
       this._end('transport error', err);
     }
   }
 
   async _next(batch) {
+    const most = this._hello.maxPayload;
     let size = -1;
     await null; // all emitted in one go
     for (const piece of this._queue) {
-      const { packet } = piece, first = batch[0]?.packet, most = this._hello.maxPayload;
-      const whole = await Promise.all(packet.pieces || []);
-      if (whole.some((text) => bytes(text) > most)) packet.socket._lost(packet, 'too_large', `more than ${most} bytes`);
+      const { packet } = piece, first = batch[0]?.packet || packet;
+      const whole = await Promise.all(packet.pieces);
+      if (!packet.gone && whole.some((text) => bytes(text) > most)) packet.socket._lost(packet, 'too_large', `more than ${most} bytes`);
       if (packet.gone) continue;
       piece.text = await piece.text;
       size += bytes(piece.text) + 1;
       // What failed goes by itself.
-      if (first && (size > most || batch[999] || (first !== packet && (first.failed || packet.failed)))) break;
+      if (size > most || batch[999] || (first !== packet && (first.failed || packet.failed))) break;
       batch.push(piece);
     }
     this._queue = this._queue.filter((p) => !batch.includes(p) && !p.packet.gone);
     return batch.length;
   }
 
-  /* Again with the same t when network or gateway fail. */
   async _request(body, wait) {
-    const { opts, _at } = this.manager;
-    const t = `${Date.now()}.${requests++}`, { _after } = this;
-    const own = `EIO=4&transport=polling&t=${t}&${this._who}${body && `&after=${_after}&wait=${wait}`}`;
+    const { opts, _at } = this.manager, t = `${Date.now()}.${requests++}`, own = new URLSearchParams(opts.query || _at.query);
+    const url = `${_at.url}?EIO=4&transport=polling&t=${t}&${this._who}${body && `&after=${this._after}&wait=${wait}`}&${own}`;
     if (body) this._after = t;
     for (let pause = 100; ; pause *= 2) { // 3 s in all
-      const [status, text] = await fetch(`${_at.url}?${own}&${new URLSearchParams(opts.query || _at.query)}`, {
-        method: body ? 'POST' : 'GET', body: body || null, keepalive: body?.length < 20000, headers: opts.extraHeaders,
-        credentials: opts.withCredentials ? 'include' : 'same-origin', signal: body ? null : this._abort.signal,
+      const [status, text] = await fetch(url, {
+        ...(body ? { method: 'POST', body, keepalive: body.length < 20000 } : { signal: this._abort.signal }),
+        headers: opts.extraHeaders, credentials: opts.withCredentials ? 'include' : 'same-origin',
       }).then(async (answer) => [answer.status, await answer.text()]).catch((err) => [0, err]);
       if (status === 200) return text;
       if (!this.id || !/^(0|429|5..)$/.test(status) || pause > 2000 || this.closed) {
-        const error = new Error(`xhr ${body ? 'post' : 'poll'} error`);
-        throw Object.assign(error, { description: status, context: text });
+        throw Object.assign(new Error(`xhr ${body ? 'post' : 'poll'} error`), { description: status, context: text });
       }
       await new Promise((done) => setTimeout(done, pause * (0.5 + Math.random())));
     }
   }
 
   close() {
-    this.send(['1']);
+    this.send({ pieces: ['1'] });
     this.closing = true;
   }
 
@@ -232,7 +235,6 @@ class Engine extends Emitter {
   }
 }
 
-/** A server. */
 class Manager extends Emitter {
   nsps = {};
   _readyState = 'closed';
@@ -241,7 +243,7 @@ class Manager extends Emitter {
   constructor(uri, opts) {
     super();
     if (!isString(uri)) [uri, opts] = [undefined, opts || uri];
-    this.opts = { path: '/socket.io', reconnection: true, autoConnect: true, timeout: 20000, ...opts };
+    this.opts = { ...DEFAULTS, ...given(opts) };
     this._at = parse(uri);
     this._at.url += this.opts.path.replace(/\/?$/, '/');
     if (globalThis.document) addEventListener('pagehide', () => this._leave());
@@ -249,7 +251,7 @@ class Manager extends Emitter {
   }
 
   socket(nsp, opts) {
-    const socket = (this.nsps[nsp] = this.nsps[nsp] || new Socket(this, nsp, opts));
+    const socket = (this.nsps[nsp] ||= new Socket(this, nsp, opts));
     if (this.opts.autoConnect && !socket.active) socket.connect();
     return socket;
   }
@@ -294,9 +296,9 @@ class Manager extends Emitter {
   }
 
   _onend(reason, err) {
-    const opening = this._readyState === 'opening';
-    if (opening) err = err || new Error(reason);
     if (this._readyState === 'closed') return;
+    const opening = this._readyState === 'opening';
+    if (opening) err ||= new Error(reason);
     if (err) {
       for (const socket of this._sockets) if (!socket.connected) socket._fire('connect_error', err);
       this._fire('error', err);
@@ -336,7 +338,7 @@ class Manager extends Emitter {
       for (const socket of this._sockets) socket._forget();
       return;
     }
-    const spread = 1 + (opts.randomizationFactor ?? 0.5) * (2 * Math.random() - 1);
+    const spread = 1 + opts.randomizationFactor * (2 * Math.random() - 1);
     const delay = (opts.reconnectionDelay || 1000) * 2 ** this._attempts++ * spread;
     this._reconnecting = true;
     this._timer = setTimeout(() => {
@@ -349,16 +351,23 @@ class Manager extends Emitter {
         else this._attempts = 0;
         this._fire(err ? 'reconnect_error' : 'reconnect', err || attempts);
       });
-    }, Math.min(delay, opts.reconnectionDelayMax || 5000));
+    }, Math.min(delay, opts.reconnectionDelayMax));
   }
 
   _leave() {
-    if (this._readyState !== 'open') return;
-    this.engine.leave(this._sockets.filter((s) => s.connected).flatMap((s) => encode(DISCONNECT, s.nsp)));
+    if (this._readyState === 'open') this.engine.leave(this._sockets.filter((s) => s.connected).flatMap((s) => encode(DISCONNECT, s.nsp)));
   }
 }
 
-/** A namespace of a server. */
+for (const key in DEFAULTS) {
+  if (/^[rt]/.test(key)) Manager.prototype[key] = function (value) {
+    if (value === undefined) return this.opts[key];
+    this.opts[key] = value;
+    return this;
+  };
+}
+Manager.prototype.connect = Manager.prototype.open;
+
 class Socket extends Emitter {
   connected = false;
   recovered = false;
@@ -369,12 +378,13 @@ class Socket extends Emitter {
   ids = 0;
   acks = {};
   _any = new Emitter();
-  _sent = []; // events not known to be taken
-  _count = 0; // how many the server took before
+  _turns = [];
+  _sent = [];
+  _count = 0;
 
   constructor(io, nsp, opts) {
     super();
-    Object.assign(this, { io, nsp, auth: opts?.auth });
+    Object.assign(this, { io, nsp, auth: opts?.auth, _opts: given(opts) });
   }
 
   get disconnected() { return !this.connected; }
@@ -389,7 +399,7 @@ class Socket extends Emitter {
 
   disconnect() {
     const { connected } = this;
-    if (connected) this.io.engine.send(encode(DISCONNECT, this.nsp));
+    if (connected) this.io.engine.send(this._packet(DISCONNECT));
     this._destroy();
     this._pid = this._offset = undefined;
     if (connected) this._onclose('io client disconnect');
@@ -398,17 +408,23 @@ class Socket extends Emitter {
   }
 
   emit(...data) {
-    const { volatile, ms, errorFirst } = this.flags;
-    this.flags = {};
+    const { flags } = this, { volatile, ms = this._opts.ackTimeout } = flags;
     if (RESERVED.test(data[0])) throw new Error(`"${data[0]}" is a reserved event name`);
-    const packet = { socket: this, data, lost: volatile };
-    if (typeof data[data.length - 1] === 'function') {
-      const id = (packet.id = this.ids++);
+    this.flags = {};
+    const turn = this._opts.retries && !volatile && !flags.turn;
+    const fn = typeof data.at(-1) === 'function' && data.pop(), id = fn && !turn ? this.ids++ : undefined;
+    const packet = { ...this._packet(EVENT, data, id, data[0]), id, lost: volatile };
+    if (turn) {
+      this._turns.push({ data, flags, fn, tries: 0 });
+      this._nextTurn();
+      return this;
+    }
+    if (fn) {
       const timer = ms && setTimeout(() => {
         this.sendBuffer = this.sendBuffer.filter((p) => p !== packet);
         this._settle(id, 'operation has timed out');
       }, ms);
-      this.acks[id] = { fn: data.pop(), errorFirst, timer };
+      this.acks[id] = { fn, errorFirst: flags.errorFirst || ms, timer };
     }
     if (volatile && (!this.connected || this.io.engine.busy)) return this;
     if (this.connected) this._send(packet);
@@ -416,11 +432,24 @@ class Socket extends Emitter {
     return this;
   }
 
+  _nextTurn() {
+    const [turn] = this._turns;
+    if (!this.connected || !turn || turn.busy) return;
+    turn.busy = true;
+    this.flags = { ...turn.flags, turn, errorFirst: true };
+    this.emit(...turn.data, (err, ...args) => {
+      turn.busy = false;
+      if (!err || turn.tries++ >= this._opts.retries) {
+        this._turns.shift();
+        if (turn.fn) call(turn.fn, this, [err, ...args]);
+      }
+      this._nextTurn();
+    });
+  }
+
   emitWithAck(...args) {
     this.flags.errorFirst = true;
-    return new Promise((resolve, reject) => {
-      this.emit(...args, (err, value) => (err ? reject(err) : resolve(value)));
-    });
+    return new Promise((done, fail) => this.emit(...args, (err, value) => (err ? fail(err) : done(value))));
   }
 
   send(...args) { return this.emit('message', ...args); }
@@ -437,21 +466,15 @@ class Socket extends Emitter {
 
   compress() { return this; }
 
-  onAny(fn) {
-    this._any.on('', fn);
-    return this;
-  }
-
-  offAny(fn) {
-    this._any.off('', fn);
-    return this;
+  _packet(type, data, id, event) {
+    return { socket: this, data, event, pieces: encode(type, this.nsp, data, id), failed: 0 };
   }
 
   _send(packet) {
-    packet.pieces = packet.pieces || encode(EVENT, this.nsp, packet.data, packet.id);
+    if (!('posted' in packet)) this._any._fire('Outgoing', ...packet.data);
     packet.posted = false;
     this._sent.push(packet);
-    this.io.engine.send(packet.pieces, packet);
+    this.io.engine.send(packet);
   }
 
   _taken(packet) {
@@ -459,11 +482,11 @@ class Socket extends Emitter {
   }
 
   _lost(packet, code, what) {
-    if (packet.gone) return;
+    const { event, id } = packet, message = `"${event}" was not sent: ${what}`;
     packet.gone = true;
-    this._sent = this._sent.filter((p) => p !== packet);
-    const [event] = packet.data, message = `"${event}" was not sent: ${what}`;
-    if (this.acks[packet.id]?.errorFirst) this._settle(packet.id, message);
+    // What was posted counts until the server tells.
+    if (!packet.posted) this._sent = this._sent.filter((p) => p !== packet);
+    if (this.acks[id]?.errorFirst) this._settle(id, message);
     else this._fire('error', { code, message, event });
   }
 
@@ -472,8 +495,7 @@ class Socket extends Emitter {
     const hello = (auth) => {
       if (engine !== this.io.engine || engine === this._asked || !this.active) return;
       this._asked = engine;
-      const known = this._pid && { pid: this._pid, offset: this._offset };
-      engine.send(encode(CONNECT, this.nsp, { ...known, n: true, ...auth }));
+      engine.send(this._packet(CONNECT, { pid: this._pid, offset: this._offset, n: true, ...auth }, '', 'connect'));
     };
     if (typeof this.auth === 'function') call(this.auth, this, [hello]);
     else hello(this.auth);
@@ -486,7 +508,7 @@ class Socket extends Emitter {
     else {
       this._destroy();
       if (type === DISCONNECT) this._onclose('io server disconnect');
-      else this._fire('connect_error', Object.assign(new Error(data.message), { data: data.data }));
+      else this._fire('connect_error', Object.assign(new Error(data.message), data));
     }
   }
 
@@ -495,27 +517,28 @@ class Socket extends Emitter {
     this.connected = true;
     this.recovered = !!pid && pid === this._pid;
     this._counts = n >= 0;
-    // Again: what was not taken or, in a new socket, sent.
-    const again = this._sent.filter((p, i) => !p.lost && (this.recovered ? i >= n - this._count : !p.posted));
+    // What was not taken or, in a new socket, sent.
+    const again = this._sent.filter((p, i) => !p.lost && !p.gone && (this.recovered ? i >= n - this._count : !p.posted));
     const queue = [...again, ...this.sendBuffer];
-    if (!this.recovered) this._clearAcks(queue);
     this._pid = pid;
     this._count = n || 0;
     this._sent = [];
     this.sendBuffer = [];
     queue.forEach(this._send, this);
+    if (!this.recovered) this._clearAcks(queue);
     this.receiveBuffer.splice(0).forEach(this._deliver, this);
     this._fire('connect');
+    this._nextTurn();
   }
 
   _onevent(data, id) {
-    const last = data[data.length - 1];
+    const last = data.at(-1);
     const marker = data[0] === 'pollux' && data.length === 2 && isString(last);
     if (marker || (!id && this._pid && isString(last) && !this._counts)) this._offset = last;
     if (marker) return;
     if (id) {
-      data.push((...args) => { // works once
-        if (id && this.connected) this.io.engine.send(encode(ACK, this.nsp, args, id));
+      data.push((...args) => {
+        if (id && this.connected) this.io.engine.send(this._packet(ACK, args, id, data[0]));
         id = '';
       });
     }
@@ -537,11 +560,8 @@ class Socket extends Emitter {
     else if (!trouble) call(ack.fn, this, data);
   }
 
-  _fail(id) { this._settle(id, 'socket has been disconnected'); }
-
   _clearAcks(except) {
-    const kept = except.map((p) => p.id);
-    for (const id in this.acks) if (!kept.includes(+id)) this._fail(id);
+    for (const id in this.acks) if (!except.some((p) => p.id === +id)) this._settle(id, 'socket has been disconnected');
   }
 
   _forget() {
@@ -561,13 +581,20 @@ class Socket extends Emitter {
     if (!this.io._sockets[0]) this.io._close();
   }
 }
+for (const out of ['', 'Outgoing']) {
+  for (const how of ['on', 'off', 'prepend', 'listeners']) {
+    Socket.prototype[how + 'Any' + out] = function (fn) {
+      const list = this._any[how](out, fn);
+      return how === 'listeners' ? list : this;
+    };
+  }
+}
 Socket.prototype.open = Socket.prototype.connect;
 Socket.prototype.close = Socket.prototype.disconnect;
 
-/** io([url][, options]). The URL's path is the namespace. */
 function io(uri, opts) {
   if (!isString(uri)) [uri, opts] = [undefined, opts || uri];
-  const { path = '/socket.io', forceNew, multiplex = true } = opts || {};
+  const { path, forceNew, multiplex } = { ...DEFAULTS, ...given(opts) };
   const { url, nsp } = parse(uri);
   const shared = !forceNew && multiplex && !cache[url + path]?.nsps[nsp];
   const manager = (shared && cache[url + path]) || new Manager(uri, opts);

@@ -25,7 +25,7 @@ const ours = clients.ours;
  */
 async function onStage(body, settings = {}) {
     const stage = {
-        heard: [], requests: [], sessions: [], held: null, waiting: [],
+        heard: [], requests: [], sessions: [], held: null, waiting: [], replies: {},
         hello: { upgrades: [], pingInterval: 25000, pingTimeout: 20000, maxPayload: 1000000, ...settings.hello },
         answer: settings.answer ?? (() => undefined),
         connect: settings.connect ?? ((text) => `${text.replace(/\{.*/, '')}{"sid":"id${stage.sessions.length}"}`),
@@ -90,6 +90,7 @@ async function onStage(body, settings = {}) {
             stage.heard.push(packet);
             if (packet.startsWith('40')) stage.say(...[stage.connect(packet)].flat().filter(Boolean));
             if (packet === '1') stage.say('6');
+            if (stage.replies[packet]) stage.say(stage.replies[packet]);
         }
     };
     await new Promise((done) => server.listen(settings.port ?? 0, '127.0.0.1', done));
@@ -441,6 +442,88 @@ const rules = [
         return [all, first.query.transport, fresh, post.headers['content-type']];
     }, [true, 'polling', true, 'text/plain;charset=UTF-8']],
 
+    ['what_json_cannot_say_throws_at_once', {}, {}, async ({ stage, socket }) => {
+        await heard(socket, 'connect');
+        const circle = {};
+        circle.self = circle;
+        const thrown = [circle, 1n].map((value) => {
+            try {
+                return socket.emit('e', value);
+            } catch (err) {
+                return err instanceof Error;
+            }
+        });
+        socket.emit('f', 1);
+        await stage.hear('42["f",1]');
+        return [thrown, socket.connected, stage.said()];
+    }, [[true, true], true, ['40', '42["f",1]']]],
+
+    ['listeners_of_all_that_comes_and_goes', {}, {}, async ({ stage, socket, log }) => {
+        const [first, second, out] = ['first', 'second', 'out'].map((word) => (...args) => log(word, ...args));
+        socket.onAny(second).prependAny(first).onAnyOutgoing(() => log('gone')).offAnyOutgoing().onAnyOutgoing(out).prependAnyOutgoing(second);
+        socket.emit('early', 1);
+        socket.addEventListener('e', first);
+        socket.addEventListener('e', second);
+        socket.removeEventListener('e', first);
+        await stage.hear('42["early",1]');
+        stage.say('42["e",5]');
+        await heard(socket, 'e');
+        socket.emit('asked', 2, () => {});
+        const counts = [socket.listenersAny(), socket.listenersAnyOutgoing(), socket.listeners('e')].map((list) => list.length);
+        const has = ['e', 'f'].map((name) => socket.hasListeners(name));
+        socket.offAny(first);
+        return [log.lines, counts, has, socket.listenersAny().length, socket.offAny().listenersAny()];
+    }, [[
+        ['second', 'early', 1], ['out', 'early', 1], ['first', 'e', 5], ['second', 'e', 5], ['second', 5], ['second', 'asked', 2], ['out', 'asked', 2],
+    ], [2, 2, 1], [true, false], 1, []]],
+
+    ['ack_timeout_is_for_every_acknowledgement', {}, { ackTimeout: 1000 }, async ({ stage, socket, log }) => {
+        stage.replies = { '420["heard"]': '430["x",1]' };
+        await heard(socket, 'connect');
+        socket.emit('heard', (...args) => log('heard', ...args));
+        await until(() => log.lines.length === 1);
+        socket.emit('unheard', (...args) => log('unheard', ...args));
+        socket.timeout(5000).emit('patient', (...args) => log('patient', ...args));
+        await until(() => log.lines.length === 2);
+        stage.say('432[]');
+        await until(() => log.lines.length === 3);
+        return [log.lines, await socket.emitWithAck('promised').catch((err) => plain(err))];
+    }, [[['heard', null, 'x', 1], ['unheard', 'Error: operation has timed out'], ['patient', null]], 'Error: operation has timed out']],
+
+    ['with_retries_one_goes_after_the_other_until_it_is_acknowledged', {}, { ackTimeout: 1000, retries: 2 }, async ({ stage, socket, log }) => {
+        stage.replies = { '421["one",1]': '431["yes"]', '425["three"]': '435[]', '426["four"]': '436["done"]' };
+        socket.emit('one', 1, (...args) => log('one', ...args));
+        socket.emit('two');
+        socket.volatile.emit('now or never');
+        socket.emit('three', (...args) => log('three', ...args));
+        const four = socket.emitWithAck('four');
+        return [await four, log.lines, stage.said()];
+    }, ['done', [['one', null, 'yes'], ['three', null]], ['40', '420["one",1]', '421["one",1]', '422["two"]', '423["two"]', '424["two"]', '425["three"]', '426["four"]']]],
+
+    ['with_retries_the_last_failure_is_told', {}, { ackTimeout: 1000, retries: 1 }, async ({ stage, socket, log }) => {
+        stage.replies = { '422["next"]': '432[]' };
+        await heard(socket, 'connect');
+        socket.emit('deaf', (...args) => log('deaf', ...args));
+        socket.emit('next', (...args) => log('next', ...args));
+        await until(() => log.lines.length === 2);
+        return [log.lines, stage.said()];
+    }, [[['deaf', 'Error: operation has timed out'], ['next', null]], ['40', '420["deaf"]', '421["deaf"]', '422["next"]']]],
+
+    ['with_retries_what_was_under_way_goes_on_after_the_return', {}, { ackTimeout: 5000, retries: 3 }, async ({ stage, socket, log }) => {
+        await heard(socket, 'connect');
+        socket.emit('a', (...args) => log('a', ...args));
+        socket.emit('b', (...args) => log('b', ...args));
+        await stage.hear('420["a"]');
+        stage.say('1');
+        await heard(socket, 'connect');
+        await stage.hear('421["a"]');
+        stage.say('431[1]');
+        await stage.hear('422["b"]');
+        stage.say('432[2]');
+        await until(() => log.lines.length === 2);
+        return [log.lines, stage.said().filter((packet) => packet.startsWith('42'))];
+    }, [[['a', null, 1], ['b', null, 2]], ['420["a"]', '421["a"]', '422["b"]']]],
+
     ['a_payload_keeps_to_the_limit', { hello: { maxPayload: 100 } }, {}, async ({ stage, socket }) => {
         await heard(socket, 'connect');
         for (let i = 0; i < 20; i++) socket.emit('e', `čau${i}`);
@@ -493,6 +576,52 @@ const entries = [
         await heard(socket, 'connect');
         return [before, stage.said(), manager.engine.id, manager.engine.transport.name, io.protocol ?? 5];
     }, [[false, 0, true, true, true], ['40/admin,{"token":1}'], 'session1', 'polling', 5]],
+
+    ['what_is_undefined_or_null_is_the_default', async ({ stage, io, sockets }) => {
+        const names = ['path', 'autoConnect', 'reconnection', 'reconnectionAttempts', 'reconnectionDelay', 'reconnectionDelayMax', 'randomizationFactor',
+            'timeout', 'query', 'extraHeaders', 'withCredentials', 'auth', 'ackTimeout', 'retries', 'multiplex'];
+        const seen = [];
+        for (const nothing of [undefined, null]) {
+            const some = names.filter((name) => nothing === undefined || !['reconnectionAttempts', 'randomizationFactor', 'query', 'ackTimeout'].includes(name));
+            const socket = io(stage.url, { transports: ['polling'], forceNew: true, ...Object.fromEntries(some.map((name) => [name, nothing])) });
+            sockets.push(socket);
+            await heard(socket, 'connect');
+            const answer = new Promise((done) => socket.emit('e', (...args) => done(args)));
+            await stage.hear('420["e"]');
+            stage.say('430["plain"]');
+            const { io: manager } = socket;
+            seen.push(stage.requests[0].path, await answer, manager.reconnection(), manager.reconnectionAttempts(), manager.reconnectionDelay(),
+                manager.reconnectionDelayMax(), manager.randomizationFactor(), manager.timeout());
+            socket.disconnect();
+            await stage.hear('1');
+            stage.heard = [];
+        }
+        return seen;
+    }, Array(2).fill(['/socket.io/', ['plain'], true, Infinity, 1000, 5000, 0.5, 20000]).flat()],
+
+    ['the_managers_settings_can_be_changed', async ({ stage, io, sockets }) => {
+        const manager = new io.Manager(stage.url, { ...quick, autoConnect: false });
+        const chain = manager.reconnection(true).reconnectionAttempts(3).reconnectionDelay(7).reconnectionDelayMax(8).randomizationFactor(0).timeout(900);
+        const socket = manager.socket('/');
+        sockets.push(socket);
+        const opened = new Promise((done) => manager.connect(done));
+        const before = manager.engine.readyState;
+        await opened;
+        const { engine } = manager, open = engine.readyState;
+        socket.connect();
+        await heard(socket, 'connect');
+        socket.disconnect();
+        await until(() => engine.readyState === 'closed', 5000, engine.readyState);
+        return [chain === manager, manager.reconnection(), manager.reconnectionAttempts(), manager.reconnectionDelay(), manager.reconnectionDelayMax(),
+            manager.randomizationFactor(), manager.timeout(), before, open];
+    }, [true, true, 3, 7, 8, 0, 900, 'opening', 'open']],
+
+    ['a_name_and_password_in_the_address_are_dropped', async ({ stage, io, sockets }) => {
+        const socket = io(stage.url.replace('//', '//me:secret@'), quick);
+        sockets.push(socket);
+        await heard(socket, 'connect');
+        return [socket.connected, socket.nsp, stage.requests.some((rq) => rq.headers.authorization)];
+    }, [true, '/', false]],
 
     ['query_of_the_url', async ({ stage, io, sockets }) => {
         const socket = io(`${stage.url}/?token=a%20b`, quick);
@@ -823,6 +952,99 @@ describe('what our client file adds', () => {
         assert.deepEqual(errors.map(({ code, event }) => [code, event]), [['refused', 'long']]);
         assert.match(errors[0].message, /"long" was not sent: status 500/);
         assert.deepEqual(stage.said().filter((packet) => packet.startsWith('42["small"')), Array.from({ length: 5 }, (_, i) => `42["small",${i}]`));
+    }));
+
+    it('what_is_given_up_is_one_message_not_its_neighbours', withOurs({ connect: counting(0) }, {}, async (stage, socket) => {
+        await heard(socket, 'connect');
+        const told = [];
+        socket.on('error', ({ code, event }) => told.push([code, event]));
+        // A web server that takes less than the handshake says.
+        stage.answer = (rq) => (rq.method === 'POST' && rq.body.length > 1000 ? rq.reply('too long', 413) ?? true : undefined);
+        socket.emit('first', 'x'.repeat(400));
+        socket.emit('long', 'x'.repeat(2000));
+        const fate = socket.emitWithAck('asked', 'x'.repeat(3000)).catch((err) => err.message);
+        socket.emit('last', 'x'.repeat(400));
+        await until(() => stage.said().some((packet) => packet.startsWith('42["last"')), 60000, 'what is behind it');
+        assert.deepEqual(told, [['refused', 'long']]);
+        assert.equal(await fate, '"asked" was not sent: status 413');
+        assert.equal(stage.said().filter((packet) => packet.startsWith('42["first"')).length, 1);
+    }));
+
+    it('what_was_taken_though_it_was_answered_500_costs_nothing_else', () => {
+        let count = 0;
+        const connect = () => `40{"sid":"id","pid":"secret","n":${count}}`;
+        return withOurs({ connect }, { reconnectionDelay: 1 }, async (stage, socket) => {
+            await heard(socket, 'connect');
+            let tries = 0;
+            stage.answer = (rq) => {
+                if (!isPost('"odd"')(rq)) {
+                    if (rq.method === 'POST') count += rq.body.split('42[').length - 1;
+                    return undefined;
+                }
+                const { t } = rq.query;
+                if (t !== stage.t) tries++;
+                stage.t = t;
+                if (tries > 3) count = 1; // taken at last, and answered as before
+                return rq.reply('', 500) ?? true;
+            };
+            socket.emit('odd');
+            socket.emit('next', 1);
+            socket.emit('next', 2);
+            await until(() => stage.said().includes('42["next",2]'), 60000, 'what is behind it');
+            assert.deepEqual(stage.said().filter((packet) => packet.startsWith('42')), ['42["next",1]', '42["next",2]']);
+        })();
+    });
+
+    it('what_json_cannot_say_throws_before_the_connection_too', withOurs({}, {}, async (stage, socket) => {
+        const reasons = [];
+        socket.on('disconnect', (reason) => reasons.push(reason));
+        for (const emit of [() => socket.emit('e', 1n), () => socket.emit('e', 1n, () => {}), () => socket.emit({ toString: null })]) assert.throws(emit, TypeError);
+        socket.emit('f');
+        await stage.hear('42["f"]');
+        assert.deepEqual([reasons, stage.said()], [[], ['40', '42["f"]']]);
+    }));
+
+    it('an_answer_that_is_too_large_is_not_sent', withOurs({ hello: { maxPayload: 100 }, connect: counting(0) }, {}, async (stage, socket) => {
+        await heard(socket, 'connect');
+        const told = [];
+        socket.on('error', ({ code, event }) => told.push([code, event]));
+        socket.on('q', (n, answer) => answer('x'.repeat(n)));
+        stage.say('425["q",200]', '426["q",3]');
+        await stage.hear('436["xxx"]');
+        assert.deepEqual(told, [['too_large', 'q']]);
+        assert.deepEqual(stage.said(), ['40', '436["xxx"]']);
+    }));
+
+    for (const status of [502, 503, 504]) {
+        it(`an_outage_of_the_gateway_with_${status}_loses_nothing`, withOurs({ connect: counting(0) }, {}, async (stage, socket) => {
+            await heard(socket, 'connect');
+            const told = [];
+            socket.on('error', (error) => told.push(error));
+            stage.answer = (rq) => rq.reply('', status) ?? true;
+            for (let i = 0; i < 3; i++) socket.emit('e', i);
+            stage.cut(status);
+            let tries = 0;
+            await new Promise((done) => socket.io.on('reconnect_error', () => ++tries > 7 && done()));
+            stage.answer = () => undefined;
+            await stage.hear('42["e",2]');
+            assert.deepEqual(stage.said().filter((packet) => packet.startsWith('42')), ['42["e",0]', '42["e",1]', '42["e",2]']);
+            assert.deepEqual(told, []);
+        }));
+    }
+
+    it('with_retries_nothing_is_doubled_by_the_recovery', withOurs({ connect: counting(0) }, { ackTimeout: 20000, retries: 3 }, async (stage, socket) => {
+        await heard(socket, 'connect');
+        stage.answer = (rq) => (isPost('"a"')(rq) && stage.sessions.length === 1 ? rq.drop() ?? true : undefined);
+        const a = socket.emitWithAck('a'), b = socket.emitWithAck('b');
+        await until(() => stage.requests.some(isPost('"a"')));
+        stage.cut();
+        await stage.hear('420["a"]');
+        assert.equal(socket.recovered, true);
+        stage.say('430[1]');
+        await stage.hear('421["b"]');
+        stage.say('431[2]');
+        assert.deepEqual([await a, await b], [1, 2]);
+        assert.deepEqual(stage.said().filter((packet) => packet.startsWith('42')), ['420["a"]', '421["b"]']);
     }));
 
     for (const status of [429, 503]) {
