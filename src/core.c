@@ -211,7 +211,14 @@ void core_begin_held(struct core *c, const struct session *session)
 
 int64_t core_hold_until(const struct core *c, const struct session *session)
 {
-    return session->pinged ? session->ping_ms + c->set->ping_timeout_ms : session->ping_ms;
+    int64_t interval = c->set->ping_interval_ms, now = c->signaling.now;
+
+    if (!session->pinged)
+        return session->ping_ms;
+    /* The pong may come to another process, and after it another heartbeat is due an interval later. */
+    int64_t look_ms = now + interval - (now - session->ping_ms) % interval;
+    int64_t lost_ms = session->ping_ms + c->set->ping_timeout_ms;
+    return look_ms < lost_ms ? look_ms : lost_ms;
 }
 
 static bool remember_fresh(struct core *c, const struct held *h)

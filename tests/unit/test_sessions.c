@@ -484,6 +484,29 @@ static void polls_that_take_turns_hear_everything_once(void **state)
     rig_close(&r);
 }
 
+/* Whether the next poll or the pong comes first, and to whom. */
+static void heartbeats_come_as_often_as_they_are_set_to(void **state)
+{
+    static const char *const often[] = { "POLLUX_PING_INTERVAL_MS=1000", "POLLUX_PING_TIMEOUT_MS=20000",
+                                         "POLLUX_LOG_LEVEL=error", NULL };
+    struct rig r;
+    struct client a;
+
+    (void)state;
+    rig_open(&r, often);
+    client_connect(&a, &r, "");
+    client_hear(&a);
+    int poll = a.poll;
+    for (int i = 0; i < 5; i++) {
+        rig_wait(&r, 1100);
+        assert_string_equal(rig_answer(&r, poll), "200 2");
+        poll = raw(&a, "GET", "", "");
+        rig_wait(&r, i * 100);
+        assert_string_equal(answer_of(&a, "POST", "", "3"), "200 ok");
+    }
+    rig_close(&r);
+}
+
 /* Milliseconds: what is asked at once has the same. */
 static void polls_with_the_clock_for_t_hear_everything_once(void **state)
 {
@@ -840,6 +863,7 @@ int main(void)
         cmocka_unit_test(posts_with_one_t_are_all_applied),
         cmocka_unit_test(a_t_that_is_always_the_same_says_nothing),
         cmocka_unit_test(polls_that_take_turns_hear_everything_once),
+        cmocka_unit_test(heartbeats_come_as_often_as_they_are_set_to),
         cmocka_unit_test(polls_with_the_clock_for_t_hear_everything_once),
         cmocka_unit_test(same_t_waits_beside_the_first),
         cmocka_unit_test(a_connection_that_ends_takes_its_own_poll_alone),
