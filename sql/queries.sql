@@ -127,6 +127,9 @@ INSERT INTO asking (channel, socket, due_ms) VALUES (?1, ?2, ?3);
 SELECT id, channel, socket, due_ms FROM asking WHERE id > ?1 ORDER BY id LIMIT 1;
 -- name: asking_find
 SELECT 1 FROM asking WHERE channel = ?1 AND socket = ?2;
+-- How many ask for channels named ?1, and how many channels socket ?2 asks for.
+-- name: asking_count
+SELECT (SELECT count(*) FROM asking WHERE channel = ?1), (SELECT count(*) FROM asking WHERE socket = ?2);
 -- name: asking_delete
 DELETE FROM asking WHERE id = ?1;
 -- name: asking_delete_socket

@@ -121,6 +121,8 @@ CREATE TABLE asking (
     socket      INTEGER NOT NULL,
     due_ms      INTEGER NOT NULL            -- it is told by then
 ) STRICT;
+CREATE INDEX asking_channel ON asking (channel);
+CREATE INDEX asking_socket ON asking (socket);
 
 -- The log: one row an event, whoever said it; and, as they are owed just the same, the other packets to clients.
 CREATE TABLE message (

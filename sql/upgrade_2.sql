@@ -16,6 +16,8 @@ ALTER TABLE polling ADD COLUMN probe INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE socket ADD COLUMN leave_ms INTEGER;
 UPDATE socket SET leave_ms = away_ms + 4000 WHERE away_ms IS NOT NULL;
 CREATE INDEX socket_leave ON socket (leave_ms) WHERE leave_ms IS NOT NULL;
+CREATE INDEX asking_channel ON asking (channel);
+CREATE INDEX asking_socket ON asking (socket);
 CREATE TABLE former (
     socket      INTEGER NOT NULL,
     channel     TEXT    NOT NULL,

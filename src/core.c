@@ -406,8 +406,8 @@ static void answer_open(struct call *call, const struct session *session)
     core_answer_payload(call, buf_span(payload));
 }
 
-/* Whom the limit of sessions an address is for: of IPv6 the network of 64 bits that a customer has
- * at least, since its other 64 are for whoever has it to choose. */
+/* Whom the limits of an address are for: of IPv6 the network of 56 bits that a customer may have, since
+ * the rest is for whoever has it to choose. */
 static void visitor(struct span address, char out[ADDRESS_MAX])
 {
     struct in6_addr six;
@@ -420,9 +420,9 @@ static void visitor(struct span address, char out[ADDRESS_MAX])
         inet_ntop(AF_INET, &six.s6_addr[12], out, ADDRESS_MAX);
         return;
     }
-    memset(&six.s6_addr[8], 0, 8);
-    inet_ntop(AF_INET6, &six, out, ADDRESS_MAX - sizeof "/64");
-    memcpy(out + strlen(out), "/64", sizeof "/64");
+    memset(&six.s6_addr[7], 0, 9);
+    inet_ntop(AF_INET6, &six, out, ADDRESS_MAX - sizeof "/56");
+    memcpy(out + strlen(out), "/56", sizeof "/56");
 }
 
 static void open_session(struct call *call)
@@ -560,6 +560,64 @@ static void refuse_rate(struct call *call, const struct session *session)
     core_answer_error(call, 429, EIO_FORBIDDEN, "Too many requests: slow down");
 }
 
+/* ---- work: whoever asks for much waits for it, not the others */
+
+#define SLOW_TURN_US 10000              /* the others notice */
+#define SLOW_MS 1000                    /* and for so long after it the shares of addresses count */
+#define BRIM_MS 2000                    /* a moment's burst: what fills a bucket in so long */
+#define ADDRESS_SHARE 5                 /* times a session's */
+
+/* Whose work it is, as far as its address says; 0: that of a proxy. */
+static uint64_t address_of(const struct call *call)
+{
+    char address[ADDRESS_MAX];
+
+    if (call->rq->forwarded)
+        return 0;
+    visitor(call->rq->address, address);
+    return seen_hash(span_of(address));
+}
+
+/* Has the client of SESSION any of its share of this process's time left? Microseconds a millisecond
+ * are tenths of a percent. */
+static bool may_work(const struct call *call, const struct session *session)
+{
+    const struct core *c = call->c;
+    int64_t per_ms = 10 * c->set->max_work_percent;
+    uint64_t address = address_of(call);
+
+    if (per_ms == 0)
+        return true;
+    if (!budget_has(&c->sessions, (uint64_t)session->id, call->now, per_ms, per_ms * BRIM_MS))
+        return false;
+    per_ms *= ADDRESS_SHARE;
+    return address == 0 || call->now - c->slow_ms > SLOW_MS
+           || budget_has(&c->addresses, address, call->now, per_ms, per_ms * BRIM_MS);
+}
+
+/* Let CALL, a POST, do its work, and charge it. */
+static void work(struct call *call, struct session *session)
+{
+    struct core *c = call->c;
+    int64_t per_ms = 10 * c->set->max_work_percent, id = session->id;
+    uint64_t address = address_of(call), from = stats_clock();
+
+    core_post(call, session);
+    int64_t used_us = (int64_t)((stats_clock() - from) / 1000);
+    budget_spend(&c->sessions, (uint64_t)id, call->now, per_ms, used_us);
+    if (address != 0)
+        budget_spend(&c->addresses, address, call->now, ADDRESS_SHARE * per_ms, used_us);
+}
+
+static void refuse_work(struct call *call, const struct session *session)
+{
+    log_often(LOG_WARNING, "P318", "core", who(call, session),
+              "a POST is refused: its session or address takes more time than max_work_percent "
+              "(%lld) allows",
+              (long long)call->c->set->max_work_percent);
+    core_answer_error(call, 429, EIO_FORBIDDEN, "Too much work at a time: slow down");
+}
+
 static void take_session(struct call *call, const struct query *q)
 {
     struct session *session = store_session(call->c->store, span_of(q->sid));
@@ -581,8 +639,10 @@ static void take_session(struct call *call, const struct query *q)
         return;
     else if (http_method(call->rq->method) == HTTP_GET)
         core_poll(call, session);
+    else if (!may_work(call, session))
+        refuse_work(call, session);
     else
-        core_post(call, session);
+        work(call, session);
 }
 
 /* The browser asked for PATH, or for what the web server rewrote to it. */
@@ -664,6 +724,12 @@ void core_take(struct core *c, struct host *h, const struct request *rq, int64_t
 }
 
 /* ---- the turn's other steps */
+
+void core_took(struct core *c, uint64_t turn_us, int64_t now)
+{
+    if (turn_us >= SLOW_TURN_US)
+        c->slow_ms = now;
+}
 
 bool core_busy(struct core *c)
 {

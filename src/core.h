@@ -31,6 +31,9 @@ int64_t core_deadline(const struct core *c);
  * hear, held in HOST's care. */
 void core_take(struct core *c, struct host *h, const struct request *rq, int64_t now);
 
+/* The turn that began at NOW took TURN_US: if that is long, whoever made it so is told to wait. */
+void core_took(struct core *c, uint64_t turn_us, int64_t now);
+
 /* Has the turn enough to do, so that further requests are left to the next? */
 bool core_busy(struct core *c);
 

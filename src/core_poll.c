@@ -9,10 +9,12 @@
 #include "core_turn.h"
 #include "eio.h"
 
-/* in one answer: some clients drop the connection at more... */
+/* In one answer: Debian's python-socketio drops the connection at more. It is the one that gives its
+ * POSTs no t. */
 #define PACKETS_MAX 16
-/* ...but none of those that recover: they are told what they missed before they are greeted */
-#define PACKETS_MISSED 1000
+/* For others, so that what one says at a time keeps nobody busy for minutes. And for all that recover:
+ * they are told what they missed before they are greeted. */
+#define PACKETS_MANY 1000
 /* two polls with the same t, the client's clock's milliseconds, of which the second waited for the
  * first one's answer, come no further apart than this: a turn, and twice a short way */
 #define CLOCK_MS 20
@@ -54,6 +56,12 @@ static bool is_missed(const struct socket *k, int64_t delivery)
     return delivery < k->greeting;
 }
 
+/* Does SESSION's client take more than PACKETS_MAX at a time? */
+static bool bears_many(const struct session *session)
+{
+    return session->shim || session->last_post != 0;
+}
+
 /* Does O fit, with the markers and greetings that the answer then needs? The first always does. */
 static bool fits(const struct packing *p, const struct owed *o)
 {
@@ -66,7 +74,7 @@ static bool fits(const struct packing *p, const struct owed *o)
     if (is_event(o) && o->socket->private[0] != '\0' && mark_of(p, o) == p->marked_count)
         need += 1 + is_missed(o->socket, o->id);
     return p->last == 0 || p->again
-           || (need <= (missed ? PACKETS_MISSED : PACKETS_MAX)
+           || (need <= (missed || bears_many(p->session) ? PACKETS_MANY : PACKETS_MAX)
                && p->c->payload.len + o->body.len + o->attached.len
                       <= (size_t)p->c->set->max_payload_bytes);
 }
@@ -152,8 +160,8 @@ static size_t packets_most(const struct session *session)
 {
     for (size_t i = 0; i < session->socket_count; i++)
         if (session->sockets[i].greeting != 0)
-            return PACKETS_MISSED;
-    return PACKETS_MAX;
+            return PACKETS_MANY;
+    return bears_many(session) ? PACKETS_MANY : PACKETS_MAX;
 }
 
 /* Append what SESSION is owed to c->payload, or AGAIN what its last answer held. Returns the

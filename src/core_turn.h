@@ -8,6 +8,7 @@
 #ifndef POLLUX_CORE_TURN_H
 #define POLLUX_CORE_TURN_H
 
+#include "budget.h"
 #include "core.h"
 #include "http.h"
 #include "park.h"
@@ -45,6 +46,8 @@ struct core {
     bool leaving;               /* hold no polls any more */
     int64_t began_ms;           /* when it took its first turn; 0: not yet */
     bool no_memory;             /* for an answer: the turn fails */
+    struct budget sessions, addresses;  /* who has worked how much */
+    int64_t slow_ms;            /* when a turn last took so long that others waited for it */
     struct counters *counters;  /* where it counts: its own, or those of core_count_in() */
     struct counters own;
 };

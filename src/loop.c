@@ -42,7 +42,9 @@ static size_t turn(struct host *h, struct core *c, struct bell *b, int64_t now, 
     core_wake(c, now);                  /* whoever has something to hear gets its poll filled */
     end_turn(h, c, b);                  /* one transaction a turn */
     stats_batch(&counters->batch, count);
-    stats_time(&counters->turn, stats_clock() - from);
+    uint64_t took = stats_clock() - from;
+    stats_time(&counters->turn, took);
+    core_took(c, took / 1000, now);
     return count;
 }
 

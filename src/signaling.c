@@ -14,6 +14,7 @@
 #define CLOSING_MS 30000
 #define ROLL_CALL_STEP_MS 25            /* how often an open roll call is looked at */
 #define ROLL_CALLS_MOST 100             /* in one turn */
+#define ASKING_MOST 20                  /* of one channel; further ones are told `full` */
 /* deliveries, and names looked up, for one request: some tenths of a second that all others wait */
 #define WORK_MOST 20000
 /* when nothing is known to be due: another process may have died */
@@ -638,6 +639,15 @@ static void roll_call(struct signaling *g, const struct socket *k, struct span c
     }
 }
 
+/* A roll call is looked at again and again, so there are not very many of a channel, or of K's. */
+static bool may_wait(struct signaling *g, const struct socket *k, struct span channel)
+{
+    size_t here, own;
+
+    store_count_asking(g->store, channel, k->id, &here, &own);
+    return here < ASKING_MOST && own < (size_t)g->set->max_channels_per_socket;
+}
+
 /* K takes a seat in CHANNEL (0: there is none of that name), or hears that it is full, or will be
  * told which of the two. */
 static void take_seat(struct signaling *g, const struct socket *k, int64_t channel, struct span name)
@@ -647,7 +657,8 @@ static void take_seat(struct signaling *g, const struct socket *k, int64_t chann
     if (channel == 0)
         create_channel(g, k, name);
     else if (!seat(g, k, channel, name, &roll)) {
-        if (roll.unsure)
+        g->work += g->seats.count;      /* each was looked at */
+        if (roll.unsure && may_wait(g, k, name))
             roll_call(g, k, name);
         else
             tell_full(g, k, name);

@@ -258,6 +258,10 @@ void store_ask_end(struct store *s, int64_t id);
 void store_ask_end_socket(struct store *s, int64_t socket);
 bool store_is_asking(struct store *s, struct span channel, int64_t socket);
 
+/* How many ask for channels of this name, and for how many the socket asks. */
+void store_count_asking(struct store *s, struct span channel, int64_t socket, size_t *here,
+                        size_t *own);
+
 /* ---- messages */
 
 struct message {

@@ -392,3 +392,19 @@ bool store_is_asking(struct store *s, struct span channel, int64_t socket)
     db_put_int(q, 2, socket);
     return find_id(s, q, "see who asks to join") != 0;
 }
+
+void store_count_asking(struct store *s, struct span channel, int64_t socket, size_t *here,
+                        size_t *own)
+{
+    *here = *own = 0;
+    if (!store_begin(s))
+        return;
+    struct db_query *q = db_query(s->db, Q_asking_count);
+    db_put_text(q, 1, channel);
+    db_put_int(q, 2, socket);
+    if (db_next(q) == DB_ROW) {
+        *here = (size_t)db_int(q, 0);
+        *own = (size_t)db_int(q, 1);
+    }
+    store_check(s, db_done(q), "count who asks to join");
+}

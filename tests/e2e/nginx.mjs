@@ -71,7 +71,7 @@ export async function startProgram(t, { procs = 1, tcp = null, env: more = {} } 
     mkdirSync(join(dir, 'data'), { mode: 0o700 });
     writeFileSync(join(dir, 'program.log'), '');
     const socket = tcp ? tcp.address() : join(dir, 'socket');
-    const env = { POLLUX_CONFIG: '/dev/null', POLLUX_STORE: join(dir, 'data'), POLLUX_PROCESSES: String(procs), ...more };
+    const env = { POLLUX_CONFIG: '/dev/null', POLLUX_STORE: join(dir, 'data'), POLLUX_PROCESSES: String(procs), POLLUX_MAX_WORK_PERCENT: '0', ...more };
     const self = {
         dir, socket,
         async again() {

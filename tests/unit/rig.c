@@ -148,8 +148,9 @@ static void stop(struct rig *r)
 static void read_settings(struct rig *r, const char *const *keys)
 {
     struct buf why = BUF_EMPTY;
-    char store[96], *envp[32] = { store };
-    size_t count = 1;
+    /* real time passes at another pace than the rig's clock */
+    char store[96], *envp[32] = { store, (char *)(uintptr_t)"POLLUX_MAX_WORK_PERCENT=0" };
+    size_t count = 2;
 
     snprintf(store, sizeof store, "POLLUX_STORE=%s/store", r->dir);
     for (; keys != NULL && *keys != NULL; keys++)
@@ -175,7 +176,7 @@ void rig_open(struct rig *r, const char *const *keys)
 
 void rig_join(struct rig *second, const struct rig *first)
 {
-    char store[96], *envp[2] = { store, NULL };
+    char store[96], *envp[] = { store, (char *)(uintptr_t)"POLLUX_MAX_WORK_PERCENT=0", NULL };
     struct buf why = BUF_EMPTY;
 
     memset(second, 0, sizeof *second);

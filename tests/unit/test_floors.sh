@@ -12,7 +12,7 @@ buf
 id log
 settings
 json
-eio sio http record mask seen presence
+eio sio http record mask seen presence budget
 half
 db host stats store_format
 store park bell

@@ -430,7 +430,8 @@ static void sessions_are_counted_by_whoever_has_the_address(void **state)
         { "::ffff:192.0.2.1", false },  { "192.0.2.2", true },
         { "2001:db8:1:2::1", true },    { "2001:db8:1:2:ffff:ffff:ffff:ffff", true },
         { "2001:DB8:1:2:3::", true },   { "2001:db8:1:2::4", false },
-        { "2001:db8:1:3::4", true },    { "2001:db8:1::4", true },
+        { "2001:db8:1:ff::4", false },  { "2001:db8:1:100::4", true },
+        { "2001:db8:2::4", true },      { "2001:db8:1::4", false },
         { "fe80::1%eth0", true },       { "", true },
         { "unix:", true },              { "2001:db8:1:2:aaaa:bbbb:cccc:dddd", false },
     };
@@ -523,7 +524,8 @@ static void hundreds_that_ask_to_get_in_are_all_told(void **state)
 /* Its answers are a little of what it is owed, and each request asks for more. */
 static void a_post_that_waits_has_a_bound_too(void **state)
 {
-    static const char *const keys[] = { "POLLUX_MAX_QUEUED_MESSAGES=50", NULL };
+    static const char *const keys[] = { "POLLUX_MAX_QUEUED_MESSAGES=50", "POLLUX_MAX_PAYLOAD_BYTES=1000",
+                                        NULL };
     static char body[8192];
     struct rig r;
     struct client a;

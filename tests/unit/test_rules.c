@@ -254,14 +254,14 @@ static void greeting_goes_with_the_first_of_what_was_missed(void **state)
         if (from < 150) {               /* the session is lost, and the second answer with it */
             snprintf(query, sizeof query, "EIO=4&transport=polling&t=second&sid=%s", again.sid);
             const char *second = rig_answer(&r, rig_send(&r, "GET", query, ""));
-            assert_in_range(count_numbers(second, from, false, offset), 1, 15);
+            assert_in_range(count_numbers(second, from, false, offset), 1, 70);
         }
     }
     assert_in_range(rounds, 2, 5);
     rig_close(&r);
 }
 
-/* In other answers there are few packets. */
+/* In other answers there are few packets, for clients that give their POSTs no t. */
 static void all_that_was_missed_comes_before_the_greeting(void **state)
 {
     struct rig r;
@@ -275,7 +275,8 @@ static void all_that_was_missed_comes_before_the_greeting(void **state)
     say_numbers(&a, 0, 40);
     snprintf(extra, sizeof extra, "40{\"pid\":\"%s\",\"offset\":\"%s\"}", b.pid, b.offset);
     client_open(&again, &r);
-    client_post(&again, extra);
+    snprintf(query, sizeof query, "EIO=4&transport=polling&sid=%s", again.sid);
+    assert_string_equal(rig_answer(&r, rig_send(&r, "POST", query, extra)), "200 ok");
     say_numbers(&a, 40, 80);
     snprintf(query, sizeof query, "EIO=4&transport=polling&t=first&sid=%s", again.sid);
     const char *first = rig_answer(&r, rig_send(&r, "GET", query, ""));

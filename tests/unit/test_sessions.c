@@ -693,7 +693,28 @@ static void protocol_errors_close_the_session(void **state)
     rig_close(&r);
 }
 
-static void answers_carry_at_most_16_packets(void **state)
+static void others_get_all_at_once(void **state)
+{
+    struct rig r;
+    struct client a, b;
+
+    (void)state;
+    rig_open(&r, quiet);
+    client_join(&a, &r, "room");
+    client_join(&b, &r, "room");
+    client_hear(&a), client_hear(&b);
+    client_post(&a, "42[\"message\",0]");       /* answers the poll held */
+    for (int i = 1; i <= 400; i++)
+        client_post(&a, "42[\"message\",1]");
+    const char *answer = answer_of(&b, "GET", "the next", "");
+    size_t packets = 1;
+    for (const char *p = answer; (p = strchr(p, '\x1e')) != NULL; p++)
+        packets++;
+    assert_int_equal(packets, 401);     /* the marker too */
+    rig_close(&r);
+}
+
+static void answers_carry_at_most_16_packets_to_some(void **state)
 {
     struct rig r;
     struct client a, b;
@@ -702,7 +723,8 @@ static void answers_carry_at_most_16_packets(void **state)
     (void)state;
     rig_open(&r, quiet);
     client_join(&a, &r, "room");
-    client_join(&b, &r, "room");
+    client_open(&b, &r);                /* its POSTs have no t, as those of python-socketio */
+    answer_of(&b, "POST", "", "40\x1e" "42[\"create or join\",\"room\"]");
     client_hear(&a), client_hear(&b);
     client_post(&a, "42[\"message\",0]");       /* answers the poll held */
     for (int i = 1; i <= 40; i++) {
@@ -872,7 +894,8 @@ int main(void)
         cmocka_unit_test(poll_held_by_a_process_that_died_is_forgotten),
         cmocka_unit_test(client_close_makes_the_sid_unknown),
         cmocka_unit_test(protocol_errors_close_the_session),
-        cmocka_unit_test(answers_carry_at_most_16_packets),
+        cmocka_unit_test(answers_carry_at_most_16_packets_to_some),
+        cmocka_unit_test(others_get_all_at_once),
         cmocka_unit_test(attachments_may_come_in_posts_of_their_own),
         cmocka_unit_test(flood_is_refused),
         cmocka_unit_test(shim_learns_how_much_was_heard),

@@ -647,7 +647,7 @@ static void hear(struct sim *s, struct peer *p, const char *answer)
         say(s, "client %d: events without a greeting", p->me);
     if (count == 0)
         say(s, "client %d: a poll was answered with nothing", p->me);
-    if (count > 16 && !missed)
+    if (count > 1001 && !missed)
         say(s, "client %d: a poll was answered with %d packets", p->me, count);
     if (over)
         lose_session(p, false);

@@ -538,7 +538,7 @@ static char *schema_of(const struct rig *r)
 
 /* What a file of schema 2 lacks. */
 #define SCHEMA_2 \
-    "DROP TABLE partial; ALTER TABLE polling ADD COLUMN partial BLOB; DROP INDEX socket_leave; DROP TABLE former; ALTER TABLE socket DROP COLUMN leave_ms;" \
+    "DROP INDEX asking_channel; DROP INDEX asking_socket; DROP TABLE partial; ALTER TABLE polling ADD COLUMN partial BLOB; DROP INDEX socket_leave; DROP TABLE former; ALTER TABLE socket DROP COLUMN leave_ms;" \
     "ALTER TABLE polling DROP COLUMN ended_ms; ALTER TABLE polling DROP COLUMN ports;" \
     "ALTER TABLE session DROP COLUMN opened_t; ALTER TABLE polling DROP COLUMN overtaken;" \
     "ALTER TABLE polling DROP COLUMN watched; ALTER TABLE polling DROP COLUMN probe;" \
