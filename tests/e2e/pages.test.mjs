@@ -7,7 +7,7 @@ import { chromium } from 'playwright-core';
 import { chromiumOptions } from './browser.mjs';
 import { once } from 'node:events';
 import http from 'node:http';
-import { LIMIT_MS, channelName, startPollux, until } from './harness.mjs';
+import { LIMIT_MS, channelName, peer, shim, startPollux, until } from './harness.mjs';
 import { startSnippet } from './snippet.mjs';
 
 let server, browser;
@@ -159,6 +159,59 @@ describe('the pages as the snippet for lighttpd has them', () => {
             other.close();
         }
     }, { errors: ['frame-ancestors'] }));
+});
+
+describe('the client file in a page', () => {
+    // What happens before the last word, how it is said, how the page goes. All run in the page.
+    const moments = {
+        'at once': 'null',
+        'after an acknowledgement': 'await socket.emitWithAck("asked")',
+        'a microtask later': 'await socket.emitWithAck("asked"); await null',
+        'a task later': 'await socket.emitWithAck("asked"); await new Promise((done) => setTimeout(done))',
+        'in a handler': 'await new Promise((done) => { socket.once("echo", done); socket.emit("call") })',
+        'with a POST under way': 'socket.emit("under way"); await null; await null',
+        'with a large POST under way': 'socket.emit("under way", "x".repeat(300000)); await new Promise((done) => setTimeout(done))',
+    };
+    const words = { 'one': 'socket.emit("last")', 'asked for': 'socket.emitWithAck("last").catch(() => {})', 'bytes': 'socket.emit("last", new Uint8Array(3))' };
+    const ends = { 'disconnect()': 'socket.disconnect()', 'close()': 'socket.close()', 'disconnect().connect()': 'socket.disconnect().connect()' };
+
+    it('says_its_farewells_whenever', withPages(async (open) => {
+        const page = await open('call.html');
+        const failed = [];
+        page.on('requestfailed', (rq) => rq.method() === 'POST' && failed.push(rq.failure().errorText));
+        const all = Object.entries(moments).flatMap(([when, moment]) => Object.entries(words).flatMap(([what, word]) =>
+            Object.entries(ends).map(([how, end]) => [`${when}, ${what}, ${how}`, `${moment}; ${word}; ${end}`])));
+        for (const [name, script] of all) {
+            const channel = channelName();
+            const b = await peer(shim, server.url);
+            try {
+                b.socket.on('call', () => b.socket.emit('echo'));
+                b.socket.emit('create or join', channel);
+                await b.tape.next('created');
+                const ids = await page.evaluate(`(async (room) => {
+                    const socket = window.io('/', { forceNew: true });
+                    const ready = new Promise((done) => socket.once('ready', done));
+                    socket.emit('create or join', room);
+                    await ready;
+                    const { id } = socket;
+                    ${script};
+                    if (!socket.active) return [id];
+                    await new Promise((done) => socket.once('connect', done));
+                    const ids = [id, socket.id];
+                    socket.disconnect();
+                    return ids;
+                })(${JSON.stringify(channel)})`);
+                await b.tape.next('leave').catch((error) => assert.fail(`${name}: ${error.message}`));
+                const names = b.tape.names().filter((word) => ['last', 'leave'].includes(word));
+                assert.deepEqual(names, ['last', 'leave'], name);
+                assert.notEqual(ids[0], ids[1], `${name}: a new socket`);
+            } finally {
+                b.socket.close();
+            }
+        }
+        assert.deepEqual(failed, []);
+        // A poll may meet the session's end, and a POST overtake the one before; the page hears of neither.
+    }, { errors: ['status of 400', 'status of 503'] }));
 });
 
 describe('an outage of the server', () => {
