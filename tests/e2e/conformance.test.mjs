@@ -14,11 +14,11 @@ const UNKNOWN = '400 {"code":1,"message":"Session ID unknown"}';
 const said = (answer) => `${answer.status} ${answer.text}`;
 const code = (answer) => `${answer.status} ${JSON.parse(answer.text).code}`;
 
-/** A server for the tests of a describe block. */
+/** A server for the tests of a describe block: what one process is told, the other one has to know. */
 function served(env) {
     const of = { server: null, clients: [] };
     before(async () => {
-        of.server = await startPollux({ env: { POLLUX_RECOVERY_WINDOW_MS: 0, POLLUX_NAMESPACES: '/ /custom', POLLUX_LOG_EVENTS: 'no', ...env } });
+        of.server = await startPollux({ procs: 2, env: { POLLUX_RECOVERY_WINDOW_MS: 0, POLLUX_NAMESPACES: '/ /custom', POLLUX_LOG_EVENTS: 'no', ...env } });
     });
     after(async () => {
         of.clients.forEach((client) => client.end());

@@ -5,8 +5,8 @@
 
 import assert from 'node:assert/strict';
 import { after, describe, it } from 'node:test';
-import { LIMIT_MS, channelName, official, shim, startPollux, until, within } from './harness.mjs';
-import { scripts } from './oracle_scripts.mjs';
+import { LIMIT_MS, channelName, official, request, shim, startPollux, until, within } from './harness.mjs';
+import { requests, scripts } from './oracle_scripts.mjs';
 import { startReference } from './oracle_server.mjs';
 
 const NAMESPACES = ['/', '/one', '/two'];
@@ -163,3 +163,28 @@ for (const [client, kind] of [['official', 'pollux'], ['ours', 'reference'], ['o
         }
     });
 }
+
+/** What a server of KIND answers to a row of `requests`. */
+async function answers(kind, play) {
+    const { url } = await serverFor(kind, {});
+    let session = '';
+    const ask = async (query, { method = 'GET', body, headers } = {}) => {
+        const length = body === undefined ? {} : { 'Content-Length': Buffer.byteLength(body), 'Content-Type': 'text/plain;charset=UTF-8' };
+        const all = session && !query ? `EIO=4&transport=polling&sid=${session}` : query;
+        const answer = await request(`${url}/socket.io/?${all}`, { method, body, headers: { ...length, ...headers } });
+        const text = session ? answer.text.replaceAll(session, 'SESSION') : answer.text;
+        return `${answer.status} ${answer.headers['content-type']} ${text}`;
+    };
+    const open = async () => {
+        const answer = await ask('EIO=4&transport=polling');
+        session = /"sid":"([^"]*)"/.exec(answer)[1];
+        return answer.replace(session, 'SESSION');
+    };
+    return play({ ask, open });
+}
+
+describe('requests without a client', () => {
+    for (const [rule, play] of requests) {
+        it(rule, async () => assert.deepEqual(await answers('pollux', play), await answers('reference', play)));
+    }
+});

@@ -9,6 +9,8 @@
 //   better    where another transcript is right: {'client, server': {why, says: the transcript, made of the reference's}}
 //   todo      where ours is known to be wrong: {'client, server': why}
 //
+// What follows them, `requests`, is asked of both servers without a client.
+//
 // Nothing here waits for a time; `fence` waits until all that was said before has arrived.
 
 import { until } from './harness.mjs';
@@ -37,8 +39,6 @@ const onPollux = (why, says) => ({ 'official, pollux': { why, says }, 'ours, pol
 const stillThemselves = (tapes) => Object.fromEntries(Object.entries(tapes).map(([name, tape]) =>
     [name, tape.map(([event, ...rest], i) => (event === 'connect' && i ? [event, `${name}1`, true] : [event, ...rest]))]));
 
-/** What our client file is known to lack, whichever the server. */
-const notYet = (why) => ({ 'ours, reference': why, 'ours, pollux': why });
 const IN_ONE_REQUEST = { 'ours, reference': 'our client says farewell and closes in one request, and the real server drops what comes with a close' };
 
 export const scripts = [
@@ -324,7 +324,7 @@ export const scripts = [
         d.socket.connect();
         await d.next('connect');
     } },
-    { rule: 'options_that_are_undefined_are_the_default', todo: notYet('what is undefined overrides the default'), async play({ joined }) {
+    { rule: 'options_that_are_undefined_are_the_default', async play({ joined }) {
         await joined('A', { path: undefined, autoConnect: undefined, reconnection: undefined, query: undefined, auth: undefined, timeout: undefined });
     } },
     { rule: 'options_of_the_request_are_taken', async play({ joined }) {
@@ -421,12 +421,12 @@ export const scripts = [
         a.note('promise', await promise);
         a.note('timed', await timed);
     } },
-    { rule: 'ackTimeout_makes_acknowledgements_error_first', todo: notYet('ackTimeout is ignored'), async play({ joined }) {
+    { rule: 'ackTimeout_makes_acknowledgements_error_first', async play({ joined }) {
         const a = await joined('A', { ackTimeout: 60000 });
         a.note(...await a.ask('hello'));
         a.note(await a.socket.emitWithAck('hello'));
     } },
-    { rule: 'with_retries_one_goes_after_the_other', todo: notYet('retries is ignored'), async play({ members, joined, channel, fence }) {
+    { rule: 'with_retries_one_goes_after_the_other', async play({ members, joined, channel, fence }) {
         const [a] = await members(['A']);
         const b = await joined('B', { retries: 2, ackTimeout: 60000 });
         b.note(...await b.ask('create or join', channel));
@@ -546,7 +546,7 @@ export const scripts = [
         socket.removeAllListeners('e');
         note(socket.listeners('e').length);
     } },
-    { rule: 'listeners_for_all_that_comes_and_goes', todo: notYet('there are no listeners for what goes out'), async play({ members, fence }) {
+    { rule: 'listeners_for_all_that_comes_and_goes', async play({ members, fence }) {
         const [a, b] = await members(['A', 'B']);
         const { socket, note } = b;
         const out = (...args) => note('goes', ...args);
@@ -616,4 +616,33 @@ export const scripts = [
         await back();
         for (const one of [a, b]) await one.next('connect');
     } },
+];
+
+/**
+ * What is asked without a client, request by request: [rule, play({ask, open})]. ask(query, {method, body, headers}) yields the answer as
+ * text, the session's id left out; open() opens a session, which ask() then names, and yields the answer.
+ *
+ * Broken packets are not here: they make a session unknown at once with us (conformance.test.mjs), and the real server tells the next poll
+ * of some first.
+ */
+export const requests = [
+    ['a_handshake', async ({ open }) => [await open()]],
+    ['a_handshake_that_is_none', async ({ ask }) => [
+        await ask(''), await ask('EIO=4'), await ask('EIO=4&transport=abc'), await ask('EIO=4&transport=websocket'), await ask('transport=polling'),
+        await ask('EIO=abc&transport=polling'), await ask('EIO=4&transport=polling', { method: 'POST', body: '40' }),
+        await ask('EIO=4&transport=polling', { method: 'PUT', body: '40' }), await ask('EIO=4&transport=polling', { method: 'DELETE' }),
+    ]],
+    ['an_unknown_session', async ({ ask }) => [
+        await ask('EIO=4&transport=polling&sid=AAAAAAAAAAAAAAAAAAAA'), await ask('EIO=4&transport=polling&sid=x', { method: 'POST', body: '40' }),
+        await ask('EIO=4&transport=abc&sid=x'), await ask('EIO=4&transport=polling&sid=__proto__'),
+    ]],
+    ['a_connection_and_its_end', async ({ ask, open }) => [
+        await open(), await ask('', { method: 'POST', body: '40' }), (await ask('')).replace(/\{.*/, '{'), await ask('', { method: 'POST', body: '1' }),
+        await ask(''), await ask('', { method: 'POST', body: '3' }),
+    ]],
+    ['an_unknown_namespace', async ({ ask, open }) => [
+        await open(), await ask('', { method: 'POST', body: '40/nowhere,' }), await ask(''), await ask('', { method: 'POST', body: '40/nowhere' }), await ask(''),
+    ]],
+    ['a_farewell_without_a_word_before', async ({ ask, open }) => [await open(), await ask('', { method: 'POST', body: '1' }), await ask('')]],
+    ['a_body_that_is_too_large', async ({ ask, open }) => [await open(), (await ask('', { method: 'POST', body: `4${'x'.repeat(1000000)}` })).slice(0, 3)]],
 ];
