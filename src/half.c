@@ -10,22 +10,10 @@
 
 void halves_init(struct halves *all, size_t body_max, int64_t whole_ms)
 {
-    size_t least = HALF_SHARE * 2 * (body_max + RECORD_HEAD_MAX);
+    size_t least = (size_t)HALF_SHARE * 2 * (body_max + RECORD_HEAD_MAX);
 
     *all = (struct halves){ .body_max = body_max, .whole_ms = whole_ms };
     all->bytes_max = least > HALF_BYTES_MAX ? least : (size_t)HALF_BYTES_MAX;
-}
-
-/* Give back what B has beyond its bytes: it was used for others before. */
-static void shrink(struct buf *b)
-{
-    size_t cap = b->len + 64;
-    char *data = b->cap > cap ? realloc(b->data, cap) : NULL;
-
-    if (data != NULL) {
-        b->data = data;
-        b->cap = cap;
-    }
 }
 
 int halves_add(struct halves *all, struct records *in, int fd, bool kept, int64_t now)
@@ -41,8 +29,7 @@ int halves_add(struct halves *all, struct records *in, int fd, bool kept, int64_
         records_init(&half->in, all->body_max);
     } else {
         half->in = *in;
-        shrink(&half->in.head);
-        shrink(&half->in.body);
+        records_shrink(&half->in);
         records_init(in, all->body_max);
     }
     half->fd = fd;

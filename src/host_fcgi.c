@@ -205,7 +205,7 @@ static enum arrival receive(struct fcgi *f, struct records *in, int fd)
 {
     enum arrival arrival = ARRIVAL_MORE;
 
-    for (size_t all = 0; arrival == ARRIVAL_MORE && all < INPUT_TURN; all += INPUT) {
+    for (size_t all = 0; arrival == ARRIVAL_MORE && all < (size_t)INPUT_TURN; all += INPUT) {
         ssize_t got = recv(fd, f->input, INPUT, MSG_DONTWAIT);
         if (got == -1 && (errno == EAGAIN || errno == EINTR))
             break;

@@ -6,6 +6,8 @@
  * other ids, or for none, is not about the request: it is answered in REPLIES. */
 #include "record.h"
 
+#include <stdlib.h>
+
 #define HEADER_LEN 8
 #define BEGIN_LEN 8
 #define CONTENT_MAX 65528               /* 16 bits, a multiple of 8 */
@@ -80,6 +82,33 @@ void records_release(struct records *r)
     buf_release(&r->variables);
     buf_release(&r->body);
     buf_release(&r->replies);
+}
+
+/* Move what B has to no more memory than it needs. Returns the old memory, to be freed; NULL: it has
+ * not moved. */
+static char *shrink(struct buf *b)
+{
+    size_t cap = b->len + 64;
+    char *old = b->data, *data = b->cap > cap ? malloc(cap) : NULL;
+
+    if (data == NULL)
+        return NULL;
+    memcpy(data, old, b->len);
+    b->data = data;
+    b->cap = cap;
+    return old;
+}
+
+void records_shrink(struct records *r)
+{
+    char **variable = (char **)(void *)r->variables.data;
+    char *head = shrink(&r->head);
+    size_t count = head != NULL && buf_ok(&r->variables) ? r->variables.len / sizeof *variable : 0;
+
+    for (size_t i = 0; i + 1 < count; i++)                      /* they point into it */
+        variable[i] = r->head.data + (variable[i] - head);
+    free(head);
+    free(shrink(&r->body));
 }
 
 bool records_at_rest(const struct records *r)

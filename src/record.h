@@ -54,6 +54,9 @@ void records_release(struct records *r);
  * or body are failed (see buf_ok()). */
 enum record_state records_take(struct records *r, struct span *bytes);
 
+/* Give back memory beyond what has come: it was used for others before. */
+void records_shrink(struct records *r);
+
 /* Has nothing come since the start but whole records that begin no request? */
 bool records_at_rest(const struct records *r);
 

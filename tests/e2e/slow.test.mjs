@@ -75,7 +75,7 @@ describe('a_slow_request_keeps_nobody_waiting', { concurrency: true }, () => {
                     const client = await join36(fast, channelName());
                     if (kept) assert.match(await slow.ask({ query: `${SESSION}&${mark()}` }), /"sid"/);
                     const bytes = fastcgi({ method: 'POST', query: client.query(), body: LONG });
-                    await drip(slow.send, bytes, place(bytes), () => fast.ask({ query: `${SESSION}&${mark()}` }));
+                    await drip(slow.send, bytes, place(bytes), async () => assert.match(await fast.ask({ query: `${SESSION}&${mark()}` }), /"sid"/));
                     assert.match(await slow.answer(), /\r\n\r\nok$/);
                     assert.match(await slow.ask({ query: `${SESSION}&${mark()}` }), /"sid"/, 'the connection goes on');
                 });

@@ -11,7 +11,7 @@
 
 #include "half.h"
 
-#define T SPAN
+#define T(literal) { "" literal, sizeof(literal) - 1 }
 
 static const struct span begin = T("\1\1\0\1\0\10\0\0" "\0\1\1\0\0\0\0\0");
 /* REQUEST_METHOD=POST, X= in the long form, with padding; then the end of the variables */
@@ -74,6 +74,34 @@ static void a_request_may_be_cut_anywhere(void **state)
     buf_release(&all);
 }
 
+/* What has come may move, at any place: the variables are the same. */
+static void a_half_may_be_moved_anywhere(void **state)
+{
+    struct buf request = BUF_EMPTY;
+    struct halves halves;
+    struct records in;
+
+    (void)state;
+    halves_init(&halves, 100, 60000);
+    records_init(&in, 100);
+    add(&request, begin, head, body);
+    for (size_t at = 1; at < request.len; at++) {
+        records_clear(&in);
+        assert_non_null(buf_room(&in.head, 100000));            /* others needed that much */
+        assert_int_equal(feed(&in, buf_span(&request), 0, at), RECORDS_MORE);
+        int slot = halves_add(&halves, &in, 7, false, 0);
+        assert_int_equal(slot, 0);
+        assert_true(halves.slot[slot]->in.head.cap < 1000);
+        free(calloc(1, 100000));                                /* where the head was */
+        assert_int_equal(feed(&halves.slot[slot]->in, buf_span(&request), at, request.len),
+                         RECORDS_WHOLE);
+        halves_take(&halves, slot, &in);
+        check_request(&in);
+    }
+    records_release(&in);
+    buf_release(&request);
+}
+
 static void what_is_behind_a_request_stays(void **state)
 {
     struct buf all = BUF_EMPTY;
@@ -134,7 +162,7 @@ static void nonsense_ends_the_connection(void **state)
         if (after_begin(wrong[i], NULL) != RECORDS_OVER)
             fail_msg("row %zu", i);
     records_init(&r, 100);
-    assert_int_equal(feed(&r, T("\1\5\0\1\0\1\0\0"), 0, 8), RECORDS_OVER);      /* no request at all */
+    assert_int_equal(feed(&r, SPAN("\1\5\0\1\0\1\0\0"), 0, 8), RECORDS_OVER);      /* no request at all */
     records_release(&r);
 }
 
@@ -169,8 +197,8 @@ static void another_role_is_refused(void **state)
 
     (void)state;
     records_init(&r, 100);
-    assert_int_equal(feed(&r, T("\1\1\0\1\0\10\0\0" "\0\3\1\0\0\0\0\0"), 0, 16), RECORDS_OVER);
-    assert_true(span_equals(buf_span(&r.replies), T("\1\3\0\1\0\10\0\0" "\0\0\0\0\3\0\0\0")));
+    assert_int_equal(feed(&r, SPAN("\1\1\0\1\0\10\0\0" "\0\3\1\0\0\0\0\0"), 0, 16), RECORDS_OVER);
+    assert_true(span_equals(buf_span(&r.replies), SPAN("\1\3\0\1\0\10\0\0" "\0\0\0\0\3\0\0\0")));
     records_release(&r);
 }
 
@@ -187,14 +215,14 @@ static void too_much_is_read_away(void **state)
     for (int i = 0; i < 4; i++)
         assert_int_equal(feed(&r, buf_span(&one), 0, one.len), RECORDS_MORE);
     assert_true(r.head_too_long && r.head.len <= RECORD_HEAD_MAX);
-    assert_int_equal(feed(&r, T("\1\4\0\1\0\0\0\0"), 0, 8), RECORDS_MORE);
+    assert_int_equal(feed(&r, SPAN("\1\4\0\1\0\0\0\0"), 0, 8), RECORDS_MORE);
     assert_true(r.head_whole && records_variables(&r)[0] == NULL);
     buf_clear(&one);
     record_add(&one, RECORD_STDIN, 1, (struct span){ many, 65535 });
     for (int i = 0; i < 4; i++)
         assert_int_equal(feed(&r, buf_span(&one), 0, one.len), RECORDS_MORE);
     assert_int_equal(r.body.len, 100);
-    assert_int_equal(feed(&r, T("\1\5\0\1\0\0\0\0"), 0, 8), RECORDS_WHOLE);
+    assert_int_equal(feed(&r, SPAN("\1\5\0\1\0\0\0\0"), 0, 8), RECORDS_WHOLE);
     records_release(&r);
     buf_release(&one);
     free(many);
@@ -207,7 +235,7 @@ static void questions_without_end_are_no_web_server(void **state)
 
     (void)state;
     records_init(&r, 100);
-    while (feed(&r, T("\1\11\0\0\0\0\0\0"), 0, 8) == RECORDS_MORE && asked < 10000)
+    while (feed(&r, SPAN("\1\11\0\0\0\0\0\0"), 0, 8) == RECORDS_MORE && asked < 10000)
         asked++;
     assert_in_range(asked, 10, 1000);
     records_release(&r);
@@ -296,6 +324,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_request_may_be_cut_anywhere),
+        cmocka_unit_test(a_half_may_be_moved_anywhere),
         cmocka_unit_test(what_is_behind_a_request_stays),
         cmocka_unit_test(nonsense_ends_the_connection),
         cmocka_unit_test(whatever_else_is_said_has_its_answer),
