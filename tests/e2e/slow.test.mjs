@@ -2,10 +2,14 @@
 // end to the patience with one that never comes whole.
 
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
 import net from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { END, GET_VALUES, PARAMS, SESSION, STDIN, connect, fastcgi, join36, mark, record } from './fastcgi.mjs';
-import { LIMIT_MS, channelName, engine, sleep, startPollux, until, within } from './harness.mjs';
+import { LIMIT_MS, channelName, engine, program, sleep, startPollux, until, within } from './harness.mjs';
 import { listening, startApache, startNginx, startProgram } from './nginx.mjs';
 
 const DRIPS = 5;                        // bytes that come one by one before the rest comes at once
@@ -113,6 +117,32 @@ describe('half a request', { concurrency: true }, () => {
                 assert.match(await other.ask(opening()), /"sid"/);
                 assert.match(log(), / P202 host .*came too slowly.*request_timeout_ms/);
             });
+
+    it('whose body is too long is read away and answered 413', async (t) => {
+        const { socket } = await startProgram(t, { env: { ...env, POLLUX_MAX_PAYLOAD_BYTES: '1000' } });
+        const sid = (await join36(connect(t, socket), channelName())).sid;
+        const post = { method: 'POST', query: `${SESSION}&sid=${sid}&${mark()}`, body: 'x'.repeat(50000) };
+        const whole = connect(t, socket), broken = connect(t, socket), other = connect(t, socket);
+        broken.send(fastcgi(post).subarray(0, -100));
+        assert.match(await whole.ask(post), /^Status: 413 /);
+        assert.match(await other.ask(opening()), /"sid"/);
+        assert.match(await broken.answer(), /^Status: 413 /, 'its time is over');
+        assert.match(await whole.ask(opening()), /"sid"/, 'the connection goes on');
+    });
+
+    it('as plain CGI has the same deadline', async (t) => {
+        const dir = mkdtempSync(join(tmpdir(), 'pollux-slow-'));
+        const child = spawn(program, [], { stdio: ['pipe', 'pipe', 'ignore'], env: {
+            ...env, POLLUX_CONFIG: '/dev/null', POLLUX_STORE: dir, GATEWAY_INTERFACE: 'CGI/1.1', REQUEST_METHOD: 'POST', CONTENT_LENGTH: '1000',
+            REQUEST_URI: `/socket.io/?${SESSION}&sid=x`, QUERY_STRING: `${SESSION}&sid=x`, CONTENT_TYPE: 'text/plain', REMOTE_ADDR: '192.0.2.1' } });
+        child.stdin.on('error', () => {});
+        const dripping = setInterval(() => child.stdin.write('x'), 100);
+        t.after(() => { clearInterval(dripping); child.kill('SIGKILL'); rmSync(dir, { recursive: true, force: true }); });
+        let text = '';
+        child.stdout.on('data', (data) => { text += data; });
+        await within(new Promise((done) => child.on('exit', done)), 'the end of the process');
+        assert.match(text, /^Status: 408 [^]*did not arrive whole in time/);
+    });
 
     it('of which nothing has come is waited for, and keeps nobody waiting', async (t) => {
         const { socket } = await startProgram(t, { env });
