@@ -173,7 +173,7 @@ class Engine extends Emitter {
       const packets = new Set(batch.map((p) => p.packet));
       for (const packet of packets) {
         if (failed) packet.failed += status < 500 && packets.size === 1 ? 4 : 1;
-        if (packet.failed > 3) packet.socket._lost(packet, 'refused', `status ${status}`);
+        if (packet.failed > 3 && !this.closed) packet.socket._lost(packet, 'refused', `status ${status}`);
       }
       this._end('transport error', err);
     }

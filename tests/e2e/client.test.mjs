@@ -10,7 +10,8 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import { channelName, htdocs, peer, shim, sleep, until, withPollux, within } from './harness.mjs';
+import { LIMIT_MS, channelName, htdocs, peer, shim, sleep, until, withPollux, within } from './harness.mjs';
+import { startFcgid } from './nginx.mjs';
 
 const require = createRequire(import.meta.url);
 const file = join(htdocs, 'socket.io', 'socket.io.js');
@@ -1220,6 +1221,30 @@ describe('what our client file adds', () => {
 });
 
 describe('our client file and the server', () => {
+    it('what_mod_fcgid_fails_over_is_given_up_and_the_rest_arrives', async (t) => {
+        const { url, logs } = await startFcgid(t);
+        const channel = channelName();
+        const [a, b] = [await peer(shim, url), await peer(shim, url)];
+        try {
+            b.socket.emit('create or join', channel);
+            await b.tape.next('created');
+            a.socket.emit('create or join', channel);
+            await a.tape.next('ready');
+            const told = [];
+            a.socket.on('error', ({ code, event }) => told.push([code, event]));
+            a.socket.emit('n', 1);
+            a.socket.emit('large', 'x'.repeat(200000)); // FcgidMaxRequestLen is 131072
+            a.socket.emit('n', 2);
+            await until(() => b.tape.list.some(([name, n]) => name === 'n' && n === 2), 6 * LIMIT_MS, 'what is behind it');
+            assert.deepEqual(told, [['refused', 'large']]);
+            assert.deepEqual(b.tape.list.filter(([name]) => name === 'n' || name === 'large').map(([name, n]) => [name, n]), [['n', 1], ['n', 2]]);
+            assert.match(logs(), /exceeds MaxRequestLen/);
+        } finally {
+            a.socket.close();
+            b.socket.close();
+        }
+    });
+
     it('each_message_arrives_once_and_in_order_while_the_server_is_killed', () => withPollux({ procs: 2, allow: /./ }, async (server) => {
         const COUNT = 200;
         const channel = channelName();

@@ -1,4 +1,4 @@
-// The program on a socket of its own, alone or behind nginx or Apache.
+// The program on a socket of its own, alone or behind nginx or Apache; or started by Apache's mod_fcgid.
 
 import { spawn } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -143,4 +143,44 @@ export async function startApache(t, options) {
     const url = `http://127.0.0.1:${port}`;
     await answers(url).catch((error) => { throw new Error(`${error.message}\n${readFileSync(join(server.dir, 'apache.log'), 'utf8')}`); });
     return Object.assign(server, { url, port });
+}
+
+const fcgidConf = (dir, port) => `
+ServerRoot ${dir}
+ServerName 127.0.0.1
+Listen 127.0.0.1:${port}
+PidFile ${dir}/apache.pid
+DefaultRuntimeDir ${dir}
+ErrorLog ${dir}/apache-error.log
+${['mpm_event', 'authz_core', 'alias', 'fcgid'].map((name) => `LoadModule ${name}_module /usr/lib/apache2/modules/mod_${name}.so`).join('\n')}
+${process.getuid() === 0 ? 'User www-data\nGroup www-data' : ''}
+FcgidIPCDir ${dir}/run
+FcgidProcessTableFile ${dir}/run/table
+FcgidInitialEnv POLLUX_CONFIG /dev/null
+FcgidInitialEnv POLLUX_STORE ${dir}/data
+FcgidInitialEnv POLLUX_PING_INTERVAL_MS 5000
+AliasMatch "^/socket\\.io/?$" ${program}
+<Location /socket.io>
+    Require all granted
+    SetHandler fcgid-script
+    Options +ExecCGI
+</Location>
+`;
+
+/** Started by Apache's mod_fcgid, a process for each request that waits; its limits are those that it comes with. */
+export async function startFcgid(t) {
+    const dir = mkdtempSync(join(tmpdir(), 'pollux-fcgid-'));
+    t.after(() => rmSync(dir, { recursive: true, force: true, maxRetries: 5 }));
+    chmodSync(dir, 0o755);
+    for (const name of ['data', 'run']) {
+        mkdirSync(join(dir, name));
+        chmodSync(join(dir, name), 0o777); // Apache's user is another where the tests run as root
+    }
+    const port = await freePort();
+    writeFileSync(join(dir, 'apache.conf'), fcgidConf(dir, port));
+    run(t, '/usr/sbin/apache2', ['-f', join(dir, 'apache.conf'), '-D', 'FOREGROUND'], { file: join(dir, 'apache.log') });
+    const url = `http://127.0.0.1:${port}`;
+    const logs = () => ['apache.log', 'apache-error.log'].map((name) => join(dir, name)).filter(existsSync).map((file) => readFileSync(file, 'utf8')).join('');
+    await answers(url).catch((error) => { throw new Error(`${error.message}\n${logs()}`); });
+    return { url, logs };
 }
