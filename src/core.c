@@ -11,6 +11,7 @@
 
 #define SWEEP_MS 1000                   /* sessions opened by other processes may be due */
 #define TURN_ROWS 5000                  /* written by a turn: time to answer what it took */
+#define RETURN_MS 10000                 /* the longest that clients pause before they ask again, and more */
 #define SWEEP_MOST 100                  /* sessions ended in one turn */
 #define DUE_MOST 200                    /* held polls looked at in one turn */
 #define SWEEP_LEAST_MS 20
@@ -800,13 +801,17 @@ void core_news(struct core *c)
                  "cannot look for other processes' messages; it will be tried again");
 }
 
-/* When SESSION, whose poll's connection has ended, has left for the others. Not before the program
- * was there to be polled again. */
+/* When SESSION, whose poll's connection has ended, has left for the others. If that was before this
+ * process began, there may have been nobody to poll: clients ask again after up to five seconds. */
 static int64_t leave_ms(const struct core *c, const struct session *session)
 {
-    int64_t since = session->ended_ms > c->began_ms ? session->ended_ms : c->began_ms;
+    int64_t left_ms = session->ended_ms + c->set->leave_after_ms;
 
-    return session->ended_ms != 0 ? since + c->set->leave_after_ms : INT64_MAX;
+    if (session->ended_ms == 0)
+        return INT64_MAX;
+    return session->ended_ms < c->began_ms && left_ms < c->began_ms + RETURN_MS
+               ? c->began_ms + RETURN_MS
+               : left_ms;
 }
 
 /* A session whose time has come: over, never joined, or lost. Or it is alive, and looked at

@@ -1012,7 +1012,7 @@ static void leave_all_away(struct signaling *g, const struct socket *k)
 /* Sockets that have been away for some time leave their channels. Returns when to look again. */
 static int64_t end_absences(struct signaling *g)
 {
-    int64_t begun = store_written(g->store), next_ms;
+    int64_t begun = store_written(g->store), next_ms = INT64_MAX;
     struct socket k;
 
     while (!store_failed(g->store) && store_socket_leaving(g->store, g->now, &k, &next_ms)) {

@@ -50,26 +50,26 @@ struct session {
     char address[ADDRESS_MAX];          /* whom the limit of sessions counts it for */
     char origin[ORIGIN_MAX];            /* of its page, if of another site than ours; else empty */
     bool shim;
-    int64_t opened_ms, due_ms, ping_ms;
     bool pinged;
+    bool overtaken;                     /* a poll that came before has come again since the last */
+    bool watched, probe;
+    bool nudge, closing;
+    bool partial_over;                  /* what was stored of half an event is none any more */
+    bool changed;                       /* to be written at commit */
+    bool ended;                         /* deleted in this turn */
+    int64_t opened_ms, due_ms, ping_ms;
     uint64_t opened_t;                  /* seen_hash() of the handshake's t */
     uint64_t last_post, last_poll;      /* what stands for them: seen_hash(), seen_hash_body() */
-    bool overtaken;                     /* a poll that came before has come again since the last */
     int64_t poll, polled_ms, holder;
     int64_t ended_ms;                   /* its last poll's connection has ended; 0: it has not */
     uint64_t ports;                     /* the client's, in its last requests, 16 bits each */
-    bool watched, probe;
     int64_t answer;
     int64_t rate_ms, rate;
-    bool nudge, closing;
     struct buf partial;                 /* half a binary event */
-    bool partial_over;                  /* what was stored of one is none any more */
 
     /* of this session, those gone but owed something included */
     struct socket *sockets;
     size_t socket_count;
-    bool changed;                       /* to be written at commit */
-    bool ended;                         /* deleted in this turn */
 };
 
 /* ---- the store itself */

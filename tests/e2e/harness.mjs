@@ -188,6 +188,9 @@ process.on('exit', () => running.forEach((server) => {
 }));
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
 
+// On a busy machine all work is long, and those who come back are late.
+const patient = { POLLUX_MAX_WORK_PERCENT: 0, POLLUX_LEAVE_AFTER_MS: 30000 };
+
 /**
  * Start Pollux behind lighttpd.
  *
@@ -206,7 +209,7 @@ export async function startPollux({ procs = 1, maxProcs = 1, cgi = false, env = 
     mkdirSync(dataDir, { mode: 0o700 });
     const port = await freePort();
     const url = `http://127.0.0.1:${port}`;
-    const all = { POLLUX_STORE: dataDir, POLLUX_PROCESSES: procs, POLLUX_LOG_LEVEL: 'info', POLLUX_MAX_WORK_PERCENT: 0, ...env }; // a busy machine makes all work long
+    const all = { POLLUX_STORE: dataDir, POLLUX_PROCESSES: procs, POLLUX_LOG_LEVEL: 'info', ...patient, ...env };
     // The mark is how the program's processes are found again; it is no key, so it does not begin as keys do.
     const marked = { ...all, E2E_MARK: dir };
     const conf = join(dir, 'lighttpd.conf');

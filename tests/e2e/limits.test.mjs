@@ -288,20 +288,20 @@ describe('what is kept', () => {
     const exchange = async ({ joined }, ...args) => {
         const channel = channelName();
         const [a, b] = [await joined(channel), await joined(channel)];
-        assert.equal((await ask(a.socket, 'said', ...args)).recipients, 1);
-        assert.deepEqual(await b.tape.next('said'), args);
+        assert.equal((await ask(a.socket, 'message', ...args)).recipients, 1);
+        assert.deepEqual(await b.tape.next('message'), args);
         return { a, b, channel };
     };
-    const rows = (server) => server.sql("select * from message where name = 'said'");
+    const rows = (server) => server.sql("select * from message where name = 'message'");
     /** All bytes of the store's files, as Latin-1. */
     const bytes = (server) => readdirSync(server.dataDir).map((name) => readFileSync(join(server.dataDir, name), 'latin1')).join('');
-    const arrivals = "select 1 from delivery d join message m on m.id = d.message where m.name = 'said' and d.arrived_ms > 0";
+    const arrivals = "select 1 from delivery d join message m on m.id = d.message where m.name = 'message' and d.arrived_ms > 0";
     const arrived = (server) => until(() => server.sql(arrivals).length, LIMIT_MS, 'the arrival in the log');
 
     it('by_default_all_of_it', limited({}, async ({ server, joined }) => {
         const { a, b, channel } = await exchange({ joined }, 'candidate 192.0.2.7', 1);
         await arrived(server);
-        const [row] = server.sql(`select * from conversation where channel = '${channel}' and event = 'said'`);
+        const [row] = server.sql(`select * from conversation where channel = '${channel}' and event = 'message'`);
         assert.match(row.said, /"candidate 192\.0\.2\.7",1/);
         assert.ok(a.id.startsWith(row.sender) && b.id.startsWith(row.recipient), JSON.stringify(row));
         assert.ok(row.took_ms >= 0 && row.took_ms < LIMIT_MS, `${row.took_ms}`);
@@ -316,9 +316,9 @@ describe('what is kept', () => {
     it('log_age_days_0_keeps_what_is_owed', limited({ POLLUX_LOG_AGE_DAYS: 0 }, async (of) => {
         await exchange(of, 'something else');
         const { sender, receiver } = await deaf(of);
-        await ask(sender.socket, 'said', 'wait for me');
+        await ask(sender.socket, 'message', 'wait for me');
         await until(() => rows(of.server).length === 1, LIMIT_MS, 'the other message is removed');
-        assert.equal(await receiver.next(), '42["said","wait for me"]');
+        assert.equal(await receiver.next(), '42["message","wait for me"]');
     }));
 
     it('log_max_bytes_removes_the_oldest', limited({ POLLUX_LOG_MAX_BYTES: 1000000 }, async (of) => {
@@ -339,7 +339,7 @@ describe('what is kept', () => {
         }, LIMIT_MS, 'the payload is removed');
         assert.ok(row.size >= secret.length);
         assert.equal(row.channel, channel);
-        assert.equal(of.server.sql("select count(*) as n from conversation where event = 'said'")[0].n, 1);
+        assert.equal(of.server.sql("select count(*) as n from conversation where event = 'message'")[0].n, 1);
         await of.server.halt();
         assert.ok(!bytes(of.server).includes(secret), 'it is in no file any more');
     }));
@@ -354,7 +354,7 @@ describe('what is kept', () => {
         const candidate = 'candidate:1 1 udp 2122260223 192.0.2.77 54321 typ host raddr 2001:db8::77';
         const { a } = await exchange(of, candidate);
         await until(() => rows(of.server)[0]?.body?.includes('x.x.x.x'), LIMIT_MS, 'the addresses are blanked');
-        assert.equal(rows(of.server)[0].body, '["said","candidate:1 1 udp 2122260223 x.x.x.x 54321 typ host raddr x::x"]');
+        assert.equal(rows(of.server)[0].body, '["message","candidate:1 1 udp 2122260223 x.x.x.x 54321 typ host raddr x::x"]');
         assert.equal(of.server.sql(`select address from socket where public = '${a.id}'`)[0].address, '');
         await of.server.halt();
         assert.ok(!/192\.0\.2\.77|2001:db8::77/.test(bytes(of.server)), 'they are in no file any more');

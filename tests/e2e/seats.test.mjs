@@ -31,7 +31,7 @@ after(() => browser?.close());
 
 const hosts = {
     async lighttpd() {
-        const server = await startPollux({ procs: 2 });
+        const server = await startPollux({ procs: 2, env: { POLLUX_LEAVE_AFTER_MS: 4000 } });
         return { url: server.url, sql: (query) => server.sql(query), stop: () => server.stop() };
     },
     async nginx() {

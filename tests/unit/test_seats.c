@@ -338,7 +338,7 @@ static void ends_of_before_are_not_judged_at_once(void **state)
     r.now += 20000;
     rig_restart(&r);
     client_post(&a, "3");
-    rig_wait(&r, 3000);
+    rig_wait(&r, 9000);
     assert_int_equal(rig_sql(&r, "SELECT count(*) FROM member"), 2);
     rig_close(&r);
 }
