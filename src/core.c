@@ -566,7 +566,7 @@ static void refuse_rate(struct call *call, const struct session *session)
 #define SLOW_TURN_US 10000              /* the others notice */
 #define SLOW_MS 1000                    /* and for so long after it the shares of addresses count */
 #define BRIM_MS 2000                    /* a moment's burst: what fills a bucket in so long */
-#define ADDRESS_SHARE 5                 /* times a session's */
+#define ADDRESS_SHARE 2                 /* times a session's */
 
 /* Whose work it is, as far as its address says; 0: that of a proxy. */
 static uint64_t address_of(const struct call *call)
