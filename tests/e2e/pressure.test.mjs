@@ -7,7 +7,7 @@ import assert from 'node:assert/strict';
 import { readFileSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { LIMIT_MS, channelName, engine, until, withPollux } from './harness.mjs';
+import { LIMIT_MS, channelName, engine, sleep, until, withPollux } from './harness.mjs';
 
 const sanitized = Boolean(process.env.ASAN_OPTIONS);
 
@@ -152,5 +152,27 @@ describe('under pressure', () => {
         await until(() => of.server.sql('select count(*) as n from socket where gone_ms is null')[0].n === 2, 2 * LIMIT_MS, 'all but the pair being gone');
         assert.equal(of.server.sql('select count(*) as n from channel')[0].n, 1);
         assert.equal(of.server.sql('select count(*) as n from polling where not closing')[0].n, 2);
+    }));
+});
+
+describe('after a stall', () => {
+    // More than a turn takes, and everybody's time is over by the clock: what they sent lies in the backlog.
+    it('nobody_is_lost_whose_answer_has_not_been_read', () => withPollux({ env: { POLLUX_PING_INTERVAL_MS: 1000, POLLUX_PING_TIMEOUT_MS: 3000 } }, async (server) => {
+        const clients = Array.from({ length: 150 }, () => engine(server.url));
+        try {
+            await Promise.all(clients.map((one) => one.connect()));
+            const pings = await Promise.all(clients.map((one) => one.get()));
+            assert.ok(pings.every((answer) => answer.text === '2'), 'all are asked for a sign of life');
+            const [worker] = server.workers();
+            process.kill(worker, 'SIGSTOP');
+            const sent = clients.flatMap((one) => [one.post('3'), one.get()]);
+            await sleep(4000);          // the fault itself: longer than they have
+            process.kill(worker, 'SIGCONT');
+            const answers = await Promise.all(sent);
+            assert.deepEqual(answers.filter((answer) => answer.status !== 200 || answer.text === '1').map((answer) => `${answer.status} ${answer.text}`), []);
+            await Promise.all(clients.map((one) => one.send('3', '42["still there"]')));
+        } finally {
+            for (const one of clients) one.end();
+        }
     }));
 });
