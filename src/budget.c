@@ -30,7 +30,8 @@ static const struct bucket *find(const struct budget *b, uint64_t whose)
     return NULL;
 }
 
-bool budget_has(const struct budget *b, uint64_t whose, int64_t now, int64_t per_ms, int64_t brim_us)
+bool budget_has(const struct budget *b, uint64_t whose, int64_t now, int64_t per_ms,
+                int64_t brim_us)
 {
     const struct bucket *k = find(b, whose);
 

@@ -21,7 +21,8 @@ struct budget {
 
 /* Has WHOSE (not 0) anything left at NOW, of a bucket that fills by PER_MS microseconds each
  * millisecond up to BRIM_US? */
-bool budget_has(const struct budget *b, uint64_t whose, int64_t now, int64_t per_ms, int64_t brim_us);
+bool budget_has(const struct budget *b, uint64_t whose, int64_t now, int64_t per_ms,
+                int64_t brim_us);
 
 /* It has worked for USED_US. */
 void budget_spend(struct budget *b, uint64_t whose, int64_t now, int64_t per_ms, int64_t used_us);

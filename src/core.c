@@ -11,7 +11,7 @@
 
 #define SWEEP_MS 1000                   /* sessions opened by other processes may be due */
 #define TURN_ROWS 5000                  /* written by a turn: time to answer what it took */
-#define RETURN_MS 10000                 /* the longest that clients pause before they ask again, and more */
+#define RETURN_MS 10000                 /* longer than clients pause before they ask again */
 #define SWEEP_MOST 100                  /* sessions ended in one turn */
 #define DUE_MOST 200                    /* held polls looked at in one turn */
 #define SWEEP_LEAST_MS 20
