@@ -9,9 +9,19 @@ import { LIMIT_MS, channelName, engine, until, withPollux } from './harness.mjs'
 
 const MINUTE_MS = Math.max(60000, 3 * LIMIT_MS);
 
+/** The bytes of FILE; none when it has gone since the folder was read: the last CGI program to end takes the log with it. */
+function bytesOf(file) {
+    try {
+        return readFileSync(file);
+    } catch (error) {
+        if (error.code === 'ENOENT') return Buffer.alloc(0);
+        throw error;
+    }
+}
+
 /** The words among WORDS that stand in a file of the store of SERVER, as they are or in base64. */
 function found(server, words) {
-    const bytes = readdirSync(server.dataDir).map((name) => readFileSync(join(server.dataDir, name)));
+    const bytes = readdirSync(server.dataDir).map((name) => bytesOf(join(server.dataDir, name)));
     const forms = (word) => [word, Buffer.from(word).toString('base64').replace(/=+$/, '').slice(0, -1)];
     return words.filter((word) => bytes.some((file) => forms(word).some((form) => file.includes(form))));
 }
