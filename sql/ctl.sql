@@ -87,7 +87,9 @@ DELETE FROM channel WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM member WHERE cha
 -- name: asking_delete_socket
 DELETE FROM asking WHERE socket = ?1;
 -- name: socket_gone
-UPDATE socket SET away_ms = NULL, private = NULL, gone_ms = ?2 WHERE id = ?1;
+UPDATE socket SET away_ms = NULL, leave_ms = NULL, private = NULL, gone_ms = ?2 WHERE id = ?1;
+-- name: former_delete
+DELETE FROM former WHERE socket = ?1;
 -- name: message_insert
 INSERT INTO message (at_ms, type, channel, name, body, size, recipients, unheard)
 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7);
@@ -99,6 +101,10 @@ SELECT ?1, ?3, coalesce(max(nth), 0) + 1, coalesce(max(upto_bytes), 0) + ?2
 -- name: message_settle
 UPDATE message SET unheard = unheard - 1
  WHERE id IN (SELECT message FROM delivery WHERE socket = ?1 AND arrived_ms IS NULL);
+-- What only socket ?1 was still to hear, where not all that was said is kept.
+-- name: message_blank
+UPDATE message SET body = NULL, attached = NULL
+ WHERE unheard <= 0 AND id IN (SELECT message FROM delivery WHERE socket = ?1 AND arrived_ms IS NULL);
 -- name: delivery_abandon
 UPDATE delivery SET arrived_ms = 0 WHERE socket = ?1 AND arrived_ms IS NULL;
 -- name: notice_insert

@@ -190,7 +190,10 @@ static int leave_elsewhere(struct closing *x, const struct member *m)
 /* What the socket is owed will never be heard. */
 static int abandon(struct ctl *c, int64_t socket)
 {
+    bool kept = c->set.keep_payloads && c->set.keep_addresses;
+
     return run(c, Q_message_settle, socket, 0, false) == -1
+                   || (!kept && run(c, Q_message_blank, socket, 0, false) == -1)
                    || run(c, Q_delivery_abandon, socket, 0, false) == -1
                ? -1
                : 0;
@@ -202,6 +205,7 @@ static int dismiss(struct closing *x, const struct member *m)
 
     if (leave_elsewhere(x, m) == -1 || run(c, Q_member_delete, x->channel, m->socket, true) == -1 ||
         run(c, Q_asking_delete_socket, m->socket, 0, false) == -1 ||
+        run(c, Q_former_delete, m->socket, 0, false) == -1 ||
         run(c, Q_socket_gone, m->socket, c->now_ms, true) == -1)
         return -1;
     if (m->session == 0) {

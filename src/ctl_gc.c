@@ -231,9 +231,6 @@ int ctl_gc(struct ctl *c)
 {
     struct gc g = { .c = c };
 
-    /* As the server does: what was taken out is not to be found in the file's free space either. */
-    if (db_exec(c->db, "PRAGMA secure_delete = ON") == -1)
-        return ctl_fail_db(c, "set up the database");
     if (trim_by_age(&g) == -1 || trim_by_size(&g) == -1 || trim_sockets(&g) == -1)
         return ctl_fail_db(c, "remove what is old");
     if (reduce_all(&g) == -1)

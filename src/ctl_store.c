@@ -131,6 +131,8 @@ int ctl_open(struct ctl *c, bool write)
     if (check_version(c) != CTL_OK)
         return CTL_FAILED;
     if (db_exec(c->db, "PRAGMA temp_store = MEMORY") == -1
+        /* as the server does: what is taken out leaves nothing behind in the file */
+        || (write && db_exec(c->db, "PRAGMA secure_delete = ON") == -1)
         || db_prepare(c->db, statements, Q_COUNT) == -1)
         return ctl_fail_db(c, "prepare the statements");
     return CTL_OK;

@@ -44,7 +44,7 @@ static const struct command {
       "What was said in a channel as a Mermaid sequence diagram: solid arrows arrived, dashed ones "
       "have not yet, and\n"
       "those that end in a cross never will.\n" },
-    { "close", ctl_close, true, false, MUST_TAKE, "N", "close CHANNEL",
+    { "close", ctl_close, true, true, MUST_TAKE, "N", "close CHANNEL",
       "End a channel: its members are disconnected and do not come back by themselves.\n" },
     { "gc", ctl_gc, true, true, TAKES_NOTHING, "V", "gc",
       "Remove messages older than log_age_days, and the oldest while the database is larger than "

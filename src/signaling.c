@@ -438,7 +438,8 @@ static void message(struct signaling *g, struct said *said, const char *what)
         return;
     if (!first_argument(said, &argument) || json_type(argument) != JSON_OBJECT ||
         !json_member(argument, "channel", &name) || !json_member(argument, "message", &payload)) {
-        relay_to_all(g, said);
+        if (!relayed_to_peer(g, said))
+            relay_to_all(g, said);
         return;
     }
     if (own_channel(g, said, name, &channel) == 0) {

@@ -257,8 +257,16 @@ test('close_gives_up_who_is_away', (t) => {
     assert.equal(s.out('close', 'other'), 'closed other: 1 member disconnected, 1 away and now gone\n');
     assert.equal(s.sql('SELECT gone_ms > 0, away_ms IS NULL, private IS NULL FROM socket WHERE id = 4'), '1|1|1');
     assert.equal(s.sql('SELECT arrived_ms FROM delivery WHERE socket = 4; SELECT unheard FROM message WHERE id = 9'), '0\n0');
+    assert.equal(s.sql('SELECT body FROM message WHERE id = 9'), '["note",1]', 'kept, as everything is by default');
     assert.match(s.out('log', 'room', '-n', '1'), /server → AAAAAA +waiting +leave +"room","BBBBBBbbbbbbbbbbbbbb"$/m);
     assert.match(s.out('check'), /is well/);
+});
+
+test('close_keeps_nothing_that_is_not_to_be_kept', (t) => {
+    const s = store(t);
+    s.run(['close', 'other'], { more: { POLLUX_KEEP_PAYLOADS: 'no' } });
+    assert.equal(s.sql('SELECT body IS NULL FROM message WHERE id = 9'), '1', 'nobody will hear it');
+    assert.equal(s.sql('SELECT body IS NULL FROM message WHERE id = 8'), '0', 'Bob will');
 });
 
 test('close_asks_for_the_namespace_when_it_matters', (t) => {

@@ -506,6 +506,10 @@ static void what_is_for_one_is_for_nobody_else(void **state)
             client_post(&a, body);
             assert_non_null(strstr(client_hear(&a), "\"recipients\":0}"));
         }
+    client_post(&a, with_ids("42[\"message\",{\"to\":\"%A\",\"sdp\":1}]", &b, &b));
+    assert_said(&b, with_ids("42[\"message\",{\"to\":\"%A\",\"sdp\":1}]", &b, &b));
+    client_post(&a, with_ids("425[\"message\",{\"to\":\"%A\"}]", &c, &c));
+    assert_non_null(strstr(client_hear(&a), "\"recipients\":0}"));
     client_post(&a, "425[\"offer\",{\"to\":\"a name\"}]");     /* no id: to all, as other words */
     assert_said(&b, "42[\"offer\",{\"to\":\"a name\"}]");
     rig_close(&r);
