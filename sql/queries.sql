@@ -157,6 +157,10 @@ SELECT id, message, nth, upto_bytes, session IS ?2
 SELECT nth, upto_bytes FROM delivery WHERE socket = ?1 AND arrived_ms IS NULL ORDER BY id LIMIT 1;
 -- name: delivery_last
 SELECT nth, upto_bytes FROM delivery WHERE socket = ?1 AND arrived_ms IS NULL ORDER BY id DESC LIMIT 1;
+-- How many messages of ?2 wait for socket ?1, up to ?3.
+-- name: delivery_from
+SELECT count(*) FROM (SELECT 1 FROM delivery d JOIN message m ON m.id = d.message
+                       WHERE d.socket = ?1 AND d.arrived_ms IS NULL AND m.sender = ?2 LIMIT ?3);
 -- What session ?2 has not been sent yet: of its only socket, or of all that it has. The first reads the index in order, the
 -- second has to sort.
 -- name: delivery_owed

@@ -259,17 +259,31 @@ static void send_to_members(struct signaling *g, struct said *said, struct span 
     g->relayed += m.recipients;
 }
 
-/* Has everyone in TO but EXCEPT (a socket's id) room for SIZE more bytes? Else SAID is refused. */
+static bool is_listed(const struct members *m, int64_t socket)
+{
+    for (size_t i = 0; i < m->count; i++)
+        if (m->list[i].socket == socket)
+            return true;
+    return false;
+}
+
+/* Has everyone in TO but EXCEPT (a socket's id) room for SIZE more bytes? Else SAID is refused. Where there
+ * are others, nobody fills more than half of a queue: the rest is theirs. */
 static bool have_room(struct signaling *g, struct said *said, const struct members *to,
                       int64_t except, size_t size)
 {
+    bool one = to->count < 2 || (to->count == 2 && is_listed(to, except));
+
     for (size_t i = 0; i < to->count; i++) {
-        if (to->list[i].socket == except || store_has_room(g->store, &to->list[i], size))
+        const struct member *m = &to->list[i];
+        if (m->socket == except
+            || (store_has_room(g->store, m, size)
+                && (one || !store_is_crowded(g->store, m, said->sender.id))))
             continue;
         log_often(LOG_WARNING, "P315", "rules", said->sender.public,
                   "a message is refused: more waits for %s than max_queued_messages (%lld) or "
                   "max_queued_bytes (%lld) allow",
-                  to->list[i].public, (long long)g->set->max_queued_messages,
+                  m->public, (long long)g->set->max_queued_messages,
                   (long long)g->set->max_queued_bytes);
         refuse(said, "queue_full",
                "too much is waiting for a member of the channel; send it again later");

@@ -179,6 +179,25 @@ bool store_has_room(struct store *s, const struct member *to, size_t size)
     return is_within(s, to, size, 1);
 }
 
+bool store_is_crowded(struct store *s, const struct member *to, int64_t sender)
+{
+    int64_t half = s->set->max_queued_messages / 2, count = 0;
+    struct queue_end first, last;
+
+    if (!store_begin(s) || !queue_ends(s, queue_of(s, to), to->socket, &first, &last)
+        || last.nth - first.nth + 1 <= half)
+        return false;
+    store_write_deliveries(s);
+    struct db_query *q = db_query(s->db, Q_delivery_from);
+    db_put_int(q, 1, to->socket);
+    db_put_int(q, 2, sender);
+    db_put_int(q, 3, half + 1);
+    if (db_next(q) == DB_ROW)
+        count = db_int(q, 0);
+    store_check(s, db_done(q), "see who fills a queue");
+    return count > half;
+}
+
 bool store_overflows(struct store *s, const struct member *to)
 {
     return !is_within(s, to, 0, 2);

@@ -608,6 +608,36 @@ static void requests_are_kept_for_a_while(void **state)
     close_counting(&r);
 }
 
+/* One who floods a room leaves room for what the others say. */
+static void nobody_fills_a_queue_alone(void **state)
+{
+    static const char *const keys[] = { "POLLUX_MAX_QUEUED_MESSAGES=40", "POLLUX_CAPACITY=3",
+                                        "POLLUX_LOG_EVENTS=no", NULL };
+    struct rig r;
+    struct client a, b, c;
+    int taken = 0;
+
+    (void)state;
+    rig_open(&r, keys);
+    client_join(&a, &r, "room");
+    client_join(&b, &r, "room");
+    client_join(&c, &r, "room");
+    client_hear(&a), client_hear(&b), client_hear(&c);
+    client_post(&a, "42[\"x\"]");       /* answers c's poll, and c is silent from now on */
+    for (int i = 0; i < 100; i++) {
+        client_post(&a, "427[\"x\"]");
+        taken += strstr(client_hear(&a), "\"code\":\"queue_full\"") == NULL;
+        client_hear(&b);
+    }
+    assert_in_range(taken, 19, 21);
+    for (int i = 0; i < 10; i++) {
+        client_post(&b, "427[\"y\"]");
+        assert_null(strstr(client_hear(&b), "queue_full"));
+        client_hear(&a);
+    }
+    close_counting(&r);
+}
+
 static void every_statement_has_run(void **state)
 {
     bool all = true;
@@ -641,6 +671,7 @@ int main(void)
         cmocka_unit_test(files_of_others_are_refused),
         cmocka_unit_test(an_older_file_is_upgraded),
         cmocka_unit_test(requests_are_kept_for_a_while),
+        cmocka_unit_test(nobody_fills_a_queue_alone),
         cmocka_unit_test(every_statement_has_run),
     };
 
