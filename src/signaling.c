@@ -1,24 +1,16 @@
 /* signaling.c - the rules of the signaling application, one function a rule; the table at the end
- * names them all.
+ * names them all. Who gets a seat and keeps it is signaling_seats.c's, how something is said to
+ * clients signaling_say.c's.
  *
- * What a client says goes to the log as one message and becomes a delivery for each recipient; the
- * server's own announcements likewise. Payloads are passed on as the bytes they came in.
+ * Payloads are passed on as the bytes they came in.
  */
-#include "signaling.h"
+#include "signaling_parts.h"
 
 #include "json.h"
 #include "log.h"
-#include "presence.h"
 
-/* how long a session that is over is remembered, should the poll that was told so come again */
-#define CLOSING_MS 30000
-#define ROLL_CALL_STEP_MS 25            /* how often an open roll call is looked at */
-#define ROLL_CALLS_MOST 100             /* in one turn */
-#define ASKING_MOST 20                  /* of one channel; further ones are told `full` */
 /* deliveries, and names looked up, for one request: some tenths of a second that all others wait */
 #define WORK_MOST 20000
-/* when nothing is known to be due: another process may have died */
-#define SWEEP_MS 1000
 
 /* What is being handled: one event of one client. */
 struct said {
@@ -43,81 +35,6 @@ void signaling_release(struct signaling *g)
     members_release(&g->members);
     members_release(&g->seats);
     buf_release(&g->body);
-}
-
-/* ---- telling */
-
-/* Store MESSAGE and owe it to everyone in TO but EXCEPT (a socket's id, or 0). Returns its seq. */
-static int64_t deliver(struct signaling *g, struct message *message, const struct members *to,
-                       int64_t except)
-{
-    size_t size = message->body.len + message->attached.len;
-
-    if (!buf_ok(&g->body)) {            /* most are made up there */
-        store_no_memory(g->store);
-        buf_clear(&g->body);            /* the next turn's */
-    }
-    g->work += to->count;
-    message->recipients = 0;
-    for (size_t i = 0; i < to->count; i++)
-        message->recipients += to->list[i].socket != except;
-    int64_t seq = store_message(g->store, message, g->now);
-    for (size_t i = 0; i < to->count; i++)
-        if (to->list[i].socket != except)
-            store_deliver(g->store, seq, size, &to->list[i]);
-    return seq;
-}
-
-/* Begin the server's event NAME in g->body; its arguments follow, each with a comma in front. */
-static void begin_event(struct signaling *g, const char *name)
-{
-    buf_clear(&g->body);
-    buf_add_char(&g->body, '[');
-    json_string_encode(&g->body, span_of(name));
-}
-
-static void add_string(struct signaling *g, struct span text)
-{
-    buf_add_char(&g->body, ',');
-    json_string_encode(&g->body, text);
-}
-
-/* End it, and send it to TO but EXCEPT, as being about CHANNEL. */
-static void announce(struct signaling *g, const char *name, struct span channel,
-                     const struct members *to, int64_t except)
-{
-    buf_add_char(&g->body, ']');
-    struct message m = { .type = SIO_EVENT, .channel = channel, .name = span_of(name),
-                         .body = buf_span(&g->body) };
-    if (to->count != 0)
-        deliver(g, &m, to, except);
-}
-
-/* The event NAME with CHANNEL's name, and ID unless NULL. */
-static void announce_channel(struct signaling *g, const char *name, struct span channel,
-                             const char *id, const struct members *to, int64_t except)
-{
-    begin_event(g, name);
-    add_string(g, channel);
-    if (id != NULL)
-        add_string(g, span_of(id));
-    announce(g, name, channel, to, except);
-}
-
-static struct members only(struct member *m)
-{
-    return (struct members){ m, 1, 1 };
-}
-
-/* A socket as a recipient, wherever it is. */
-static struct member recipient(struct signaling *g, const struct socket *k)
-{
-    const struct session *session =
-        k->session != 0 ? store_session_by_id(g->store, k->session) : NULL;
-
-    if (session != NULL)
-        return member_of(session, k);
-    return (struct member){ .socket = k->id, .away_ms = k->away_ms };
 }
 
 static void refuse(struct said *said, const char *code, const char *why)
@@ -171,8 +88,8 @@ static void acknowledge(struct signaling *g, const struct said *said)
     struct message m = { .type = SIO_ACK,
                          .ack_id = said->packet->ack_id,
                          .body = buf_span(&g->body) };
-    struct members one = only(&to);
-    deliver(g, &m, &one, 0);
+    struct members one = say_only(&to);
+    say_message(g, &m, &one, 0);
 }
 
 /* May TEXT, a JSON string of the sender's, stand in what it is told? A refusal is short, whatever
@@ -186,13 +103,13 @@ static bool short_enough(struct span text)
 static void complain(struct signaling *g, const struct said *said)
 {
     struct member to = member_of(said->session, &said->sender);
-    struct members one = only(&to);
+    struct members one = say_only(&to);
     struct span channel;
 
     if (!first_argument(said, &channel) || (json_type(channel) == JSON_OBJECT &&
                                             !json_member(channel, "channel", &channel)))
         channel.len = 0;
-    begin_event(g, "error");
+    say_begin(g, "error");
     buf_add_text(&g->body, ",{");
     add_error(g, said);
     if (short_enough(said->name)) {
@@ -204,7 +121,7 @@ static void complain(struct signaling *g, const struct said *said)
         buf_add_span(&g->body, channel);
     }
     buf_add_char(&g->body, '}');
-    announce(g, "error", (struct span){ NULL, 0 }, &one, 0);
+    say_end(g, "error", (struct span){ NULL, 0 }, &one, 0);
 }
 
 /* The chapter's echo for the sender's console. */
@@ -212,11 +129,11 @@ static void echo(struct signaling *g, const struct said *said, const char *what,
                  struct span argument)
 {
     struct member to = member_of(said->session, &said->sender);
-    struct members one = only(&to);
+    struct members one = say_only(&to);
 
     if (!g->set->log_events)
         return;
-    begin_event(g, "log");
+    say_begin(g, "log");
     buf_addf(&g->body, ",[\">>> \",\"S --> Got %s: \",", what);
     buf_add_span(&g->body, argument);
     buf_add_text(&g->body, "]]");
@@ -225,7 +142,7 @@ static void echo(struct signaling *g, const struct said *said, const char *what,
                          .body = buf_span(&g->body),
                          .attached = said->attached,
                          .attachments = said->packet->attachments };
-    deliver(g, &m, &one, 0);
+    say_message(g, &m, &one, 0);
 }
 
 /* ---- relaying */
@@ -254,7 +171,7 @@ static void send_to_members(struct signaling *g, struct said *said, struct span 
                          .name = plain_name(g, said->name, name, sizeof name), .body = body,
                          .attached = said->attached, .attachments = said->packet->attachments };
 
-    said->seq = deliver(g, &m, &g->members, said->sender.id);
+    said->seq = say_message(g, &m, &g->members, said->sender.id);
     said->recipients = m.recipients;
     g->relayed += m.recipients;
 }
@@ -480,7 +397,7 @@ static void response_event(struct signaling *g, struct said *said)
     message(g, said, "response");
 }
 
-/* ---- joining a channel */
+/* ---- joining */
 
 static void note(struct signaling *g, struct said *said, struct span channel)
 {
@@ -494,204 +411,14 @@ static void note(struct signaling *g, struct said *said, struct span channel)
     said->seq = store_message(g->store, &m, g->now);
 }
 
-static void create_channel(struct signaling *g, const struct socket *k, struct span name)
-{
-    struct member to = recipient(g, k);
-    struct members one = only(&to);
-    int64_t channel = store_channel_open(g->store, span_of(k->nsp), name, g->now);
-
-    store_join(g->store, channel, k->id, "creator", g->now);
-    announce_channel(g, "created", name, k->public, &one, 0);
-}
-
-/* K joins CHANNEL, whose present members are in g->seats and have room for it. */
-static void join_channel(struct signaling *g, const struct socket *k, int64_t channel,
-                         struct span name)
-{
-    struct member to = recipient(g, k);
-    struct members one = only(&to);
-
-    announce_channel(g, "remotePeerJoining", name, NULL, &g->seats, 0);
-    announce_channel(g, "join", name, NULL, &g->seats, 0);
-    store_join(g->store, channel, k->id, "joiner", g->now);
-
-    buf_clear(&g->body);
-    buf_addf(&g->body, "S --> broadcast(): client %s joined channel %.*s", k->public, (int)name.len,
-             name.p);
-    if (!buf_ok(&g->body))
-        store_no_memory(g->store);
-    struct buf text = g->body;
-    buf_init(&g->body);
-    begin_event(g, "broadcast: joined");
-    add_string(g, buf_span(&text));
-    announce(g, "broadcast: joined", name, &g->seats, 0);
-    buf_release(&text);
-
-    announce_channel(g, "joined", name, k->public, &one, 0);
-    store_members(g->store, channel, &g->seats);
-    announce_channel(g, "ready", name, NULL, &g->seats, 0);
-}
-
-/* ---- seats */
-
-/* SOCKET, which is away, leaves CHANNEL; the others are told. It goes back when it is recovered. */
-static void leave_away(struct signaling *g, int64_t channel, struct span name, int64_t socket,
-                       const char *public)
-{
-    store_former_add(g->store, socket, name);
-    store_part(g->store, channel, socket);
-    store_members(g->store, channel, &g->members);
-    announce_channel(g, "leave", name, public, &g->members, 0);
-}
-
-/* M, which is not there any more, loses its seat in CHANNEL to a newcomer. */
-static void give_up_seat(struct signaling *g, int64_t channel, struct span name, struct member m)
-{
-    struct session *session = m.session != 0 ? store_session_by_id(g->store, m.session) : NULL;
-
-    if (session != NULL) {
-        signaling_lost(g, session);
-        signaling_close(g, session);
-    }
-    leave_away(g, channel, name, m.socket, m.public);
-}
-
-/* How a newcomer found the members of a full channel. */
-struct roll {
-    int64_t begun_ms, until_ms;         /* it asks since then, and is told by then */
-    const struct member *gone;          /* among g->seats, for the longest time; NULL: nobody */
-    bool unsure;                        /* of somebody else it may yet prove so */
-};
-
-static struct signs signs_of(struct signaling *g, const struct member *m)
-{
-    const struct session *session =
-        m->session != 0 ? store_session_by_id(g->store, m->session) : NULL;
-
-    if (session == NULL)
-        return (struct signs){ .ended_ms = m->away_ms != 0 ? m->away_ms : 1 };
-    return (struct signs){ .ended_ms = session->ended_ms,
-                           .polled_ms = session->polled_ms,
-                           .watched = session->holder != 0 && session->watched };
-}
-
-/* Look at g->seats. */
-static void call_members(struct signaling *g, struct roll *roll)
-{
-    int64_t longest_ms = INT64_MAX;
-
-    roll->gone = NULL;
-    roll->unsure = false;
-    for (size_t i = 0; i < g->seats.count; i++) {
-        struct signs signs = signs_of(g, &g->seats.list[i]);
-        enum presence presence = presence_of(&signs, g->now, roll->begun_ms, roll->until_ms,
-                                             g->set->roll_call_ms);
-        if (presence == PRESENCE_GONE && signs.ended_ms < longest_ms) {
-            longest_ms = signs.ended_ms;
-            roll->gone = &g->seats.list[i];
-        }
-        roll->unsure = roll->unsure || presence == PRESENCE_UNSURE;
-    }
-}
-
-/* Let K in if CHANNEL has a seat, or one whose member is gone. False: it is full, and ROLL says
- * whether for sure. */
-static bool seat(struct signaling *g, const struct socket *k, int64_t channel, struct span name,
-                 struct roll *roll)
-{
-    store_members(g->store, channel, &g->seats);
-    if (g->seats.count >= (size_t)g->set->capacity) {
-        call_members(g, roll);
-        if (roll->gone == NULL)
-            return false;
-        give_up_seat(g, channel, name, *roll->gone);
-        /* that was its only member */
-        if (store_channel(g->store, span_of(k->nsp), name) == 0) {
-            create_channel(g, k, name);
-            return true;
-        }
-        store_members(g->store, channel, &g->seats);
-    }
-    join_channel(g, k, channel, name);
-    return true;
-}
-
 /* May a newcomer be announced to CHANNEL's members? Their queues have bounds, whoever keeps coming
  * and going. The member that would lose its seat to the newcomer has no say. */
 static bool may_announce(struct signaling *g, struct said *said, int64_t channel)
 {
-    struct roll roll = { .begun_ms = g->now, .until_ms = g->now, .gone = NULL };
+    int64_t vacant = signaling_vacant(g, channel);
 
-    store_members(g->store, channel, &g->seats);
-    if (g->seats.count >= (size_t)g->set->capacity)
-        call_members(g, &roll);
-    return have_room(g, said, &g->seats, roll.gone != NULL ? roll.gone->socket : 0, 0);
+    return have_room(g, said, &g->seats, vacant, 0);
 }
-
-static void tell_full(struct signaling *g, const struct socket *k, struct span channel)
-{
-    struct member to = recipient(g, k);
-    struct members one = only(&to);
-
-    announce_channel(g, "full", channel, NULL, &one, 0);
-}
-
-/* CHANNEL's members (in g->seats) may not all be there: K waits to be told. Where a poll is held
- * whose end the web server may not tell, a probe makes it look. */
-static void roll_call(struct signaling *g, const struct socket *k, struct span channel)
-{
-    if (store_is_asking(g->store, channel, k->id))
-        return;
-    store_ask(g->store, channel, k->id, g->now + g->set->roll_call_ms);
-    g->due_ms = g->now + ROLL_CALL_STEP_MS;
-    for (size_t i = 0; i < g->seats.count; i++) {
-        struct session *session = store_session_by_id(g->store, g->seats.list[i].session);
-        if (session == NULL || session->holder == 0 || session->watched)
-            continue;
-        session->probe = true;
-        session->changed = true;
-        store_touch(g->store, session->id, session->holder);
-    }
-}
-
-/* A roll call is looked at again and again, so there are not very many of a channel, or of K's. */
-static bool may_wait(struct signaling *g, const struct socket *k, struct span channel)
-{
-    size_t here, own;
-
-    store_count_asking(g->store, channel, k->id, &here, &own);
-    return here < ASKING_MOST && own < (size_t)g->set->max_channels_per_socket;
-}
-
-/* K takes a seat in CHANNEL (0: there is none of that name), or hears that it is full, or will be
- * told which of the two. */
-static void take_seat(struct signaling *g, const struct socket *k, int64_t channel, struct span name)
-{
-    struct roll roll = { .begun_ms = g->now, .until_ms = g->now + g->set->roll_call_ms };
-
-    if (channel == 0)
-        create_channel(g, k, name);
-    else if (!seat(g, k, channel, name, &roll)) {
-        g->work += g->seats.count;      /* each was looked at */
-        if (roll.unsure && may_wait(g, k, name))
-            roll_call(g, k, name);
-        else
-            tell_full(g, k, name);
-    }
-}
-
-void signaling_back(struct signaling *g, const struct socket *socket)
-{
-    struct socket k = *socket;          /* a copy: the session's may move */
-    char text[CHANNEL_MAX + 1];
-
-    while (store_former_take(g->store, k.id, text, sizeof text)) {
-        struct span name = span_of(text);
-        take_seat(g, &k, store_channel(g->store, span_of(k.nsp), name), name);
-    }
-}
-
-/* ---- joining */
 
 /* The channel's name that the event's first argument gives, decoded into OUT. False: refused. */
 static bool channel_argument(struct signaling *g, struct said *said, char *out, size_t cap)
@@ -738,11 +465,11 @@ static void create_or_join(struct signaling *g, struct said *said)
         return;
     note(g, said, name);
     if (in) {
-        struct member to = recipient(g, k);
-        struct members one = only(&to);
-        announce_channel(g, "joined", name, k->public, &one, 0);
+        struct member to = say_recipient(g, k);
+        struct members one = say_only(&to);
+        say_channel(g, "joined", name, k->public, &one, 0);
     } else {
-        take_seat(g, k, channel, name);
+        signaling_take_seat(g, k, channel, name);
     }
 }
 
@@ -755,7 +482,7 @@ static void part(struct signaling *g, const struct socket *k, const struct chann
     if (!tell)
         return;
     store_members(g->store, channel->id, &g->members);
-    announce_channel(g, "leave", span_of(channel->name), k->public, &g->members, 0);
+    say_channel(g, "leave", span_of(channel->name), k->public, &g->members, 0);
 }
 
 /* K leaves all channels; those in them are told, except in the channel QUIET. */
@@ -781,12 +508,12 @@ void signaling_left(struct signaling *g, const struct socket *socket)
 static void disconnect(struct signaling *g, struct said *said)
 {
     struct member to = member_of(said->session, &said->sender);
-    struct members one = only(&to);
+    struct members one = say_only(&to);
     struct message m = { .type = SIO_DISCONNECT };
 
     if (said->packet->ack_id.len != 0)
         acknowledge(g, said);           /* here, since what follows is the last that it hears */
-    deliver(g, &m, &one, 0);
+    say_message(g, &m, &one, 0);
     store_socket_gone(g->store, said->sender.id, true, g->now);
     said->sender.gone_ms = g->now;
 }
@@ -821,9 +548,9 @@ static void make_farewell(struct signaling *g, const struct said *said, const ch
         store_peers(g->store, said->sender.id, &g->members);
     }
     struct span channel_name = span_of(channel->name);
-    begin_event(g, name);
+    say_begin(g, name);
     if (with_channel && channel_name.len != 0)
-        add_string(g, channel_name);
+        say_string(g, channel_name);
     buf_add_char(&g->body, ']');
 }
 
@@ -920,130 +647,4 @@ void signaling_event(struct signaling *g, struct session *session, const struct 
         acknowledge(g, &said);
     else if (said.error != NULL)
         complain(g, &said);
-}
-
-/* ---- being lost */
-
-void signaling_lost(struct signaling *g, struct session *session)
-{
-    int64_t since_ms = session->ended_ms != 0 ? session->ended_ms : g->now;
-
-    while (session->socket_count != 0 && !store_failed(g->store)) {
-        /* each of these takes it out of the list */
-        const struct socket *k = &session->sockets[0];
-        if (k->gone_ms != 0)
-            store_socket_gone(g->store, k->id, false, g->now);
-        else if (g->set->recovery_window_ms == 0)
-            signaling_left(g, k);
-        else
-            store_socket_away(g->store, k->id, since_ms, since_ms + g->set->leave_after_ms);
-    }
-    if (since_ms + g->set->leave_after_ms < g->due_ms)
-        g->due_ms = since_ms + g->set->leave_after_ms;
-}
-
-void signaling_close(struct signaling *g, struct session *session)
-{
-    buf_release(&session->partial);
-    session->partial_over = true;
-    if (session->holder == 0) {
-        store_session_end(g->store, session);
-        return;
-    }
-    session->closing = true;
-    session->due_ms = g->now + CLOSING_MS;
-    session->changed = true;
-    store_touch(g->store, session->id, session->holder);
-}
-
-/* ---- time */
-
-/* Look at one roll call. True: it is over. */
-static bool call_roll(struct signaling *g, const struct asking *a)
-{
-    struct roll roll = { .begun_ms = a->due_ms - g->set->roll_call_ms, .until_ms = a->due_ms };
-    struct span name = span_of(a->channel);
-    struct socket k;
-
-    if (!store_socket_by_id(g->store, a->socket, &k) || k.gone_ms != 0) {
-        store_ask_end(g->store, a->id);
-        return true;
-    }
-    int64_t channel = store_channel(g->store, span_of(k.nsp), name);
-    if (channel == 0)
-        create_channel(g, &k, name);
-    else if (!seat(g, &k, channel, name, &roll)) {
-        if (roll.unsure)
-            return false;
-        tell_full(g, &k, name);
-    }
-    store_ask_end(g->store, a->id);
-    return true;
-}
-
-/* Look at the roll calls, or at the next of them where there are very many. Returns when to look
- * again. */
-static int64_t call_rolls(struct signaling *g)
-{
-    struct asking a = { .id = g->asked };
-    bool open = g->asked != 0;
-
-    g->asked = 0;
-    for (int count = 0; store_asked(g->store, a.id, &a) && !store_failed(g->store); count++) {
-        if (count == ROLL_CALLS_MOST) {
-            g->asked = a.id - 1;
-            return g->now;
-        }
-        open = !call_roll(g, &a) || open;
-    }
-    return g->now + (open ? ROLL_CALL_STEP_MS : SWEEP_MS);
-}
-
-/* Sockets whose window is over have left. Returns when to look again. */
-static int64_t end_windows(struct signaling *g)
-{
-    int64_t begun = store_written(g->store);
-    struct socket k;
-
-    while (!store_failed(g->store)
-           && store_socket_expired(g->store, g->now - g->set->recovery_window_ms, &k)) {
-        if (store_written(g->store) - begun > SIGNALING_SLICE)
-            return g->now;
-        signaling_left(g, &k);
-    }
-    return g->now + SWEEP_MS;
-}
-
-/* K, which is away, leaves all its channels. */
-static void leave_all_away(struct signaling *g, const struct socket *k)
-{
-    struct channel channel;
-    int64_t after = 0;
-
-    while (store_channel_of(g->store, k->id, &after, &channel))
-        leave_away(g, channel.id, span_of(channel.name), k->id, k->public);
-}
-
-/* Sockets that have been away for some time leave their channels. Returns when to look again. */
-static int64_t end_absences(struct signaling *g)
-{
-    int64_t begun = store_written(g->store), next_ms = INT64_MAX;
-    struct socket k;
-
-    while (!store_failed(g->store) && store_socket_leaving(g->store, g->now, &k, &next_ms)) {
-        if (store_written(g->store) - begun > SIGNALING_SLICE)
-            return g->now;
-        leave_all_away(g, &k);
-        store_socket_left(g->store, k.id);
-    }
-    return next_ms < g->now + SWEEP_MS ? next_ms : g->now + SWEEP_MS;
-}
-
-void signaling_time(struct signaling *g)
-{
-    int64_t absences_ms = end_absences(g), windows_ms = end_windows(g), rolls_ms = call_rolls(g);
-
-    g->due_ms = windows_ms < rolls_ms ? windows_ms : rolls_ms;
-    if (absences_ms < g->due_ms)
-        g->due_ms = absences_ms;
 }

@@ -205,7 +205,7 @@ struct member {
     int64_t socket, session;            /* session 0: away */
     /* the process that holds the session's poll; 0: none does */
     int64_t holder;
-    int64_t away_ms, polled_ms;
+    int64_t away_ms;
     char public[ID_LEN + 1];
 };
 

@@ -220,6 +220,5 @@ void store_freshen(struct store *s, struct members *m)
         const struct session *session =
             member->session != 0 ? store_session_by_id(s, member->session) : NULL;
         member->holder = session != NULL ? session->holder : 0;
-        member->polled_ms = session != NULL ? session->polled_ms : 0;
     }
 }

@@ -13,7 +13,7 @@
 struct member member_of(const struct session *session, const struct socket *socket)
 {
     struct member m = { .socket = socket->id, .session = session->id, .holder = session->holder,
-                        .away_ms = socket->away_ms, .polled_ms = session->polled_ms };
+                        .away_ms = socket->away_ms };
 
     memcpy(m.public, socket->public, sizeof m.public);
     return m;

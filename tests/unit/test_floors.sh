@@ -16,7 +16,7 @@ eio sio http record mask seen presence budget
 half
 db host stats store_format
 store park bell
-signaling store_* host_*
+signaling* store_* host_*
 core*
 loop
 takeover

@@ -431,7 +431,6 @@ static void a_page_that_reloads_twice_throws_nobody_out(void **state)
 {
     struct rig r;
     struct client a, b, second, third;
-    struct client *all[] = { &a, &second, &third, NULL };
 
     (void)state;
     rig_open(&r, quiet);
@@ -452,7 +451,6 @@ static void a_page_that_reloads_twice_throws_nobody_out(void **state)
     assert_true(left >= 1);
     assert_int_equal(rig_sql(&r, "SELECT count(*) FROM member"), 2);
     assert_starts(client_post(&a, "3"), "200 ok");      /* its session lives */
-    (void)all;
     rig_close(&r);
 }
 
