@@ -185,7 +185,8 @@ static bool is_listed(const struct members *m, int64_t socket)
 }
 
 /* Has everyone in TO but EXCEPT (a socket's id) room for SIZE more bytes? Else SAID is refused. Where there
- * are others, nobody fills more than half of a queue: the rest is theirs. */
+ * are others, nobody fills more than half of a queue: the rest is theirs. To see that is work, and where
+ * the request at hand has asked for enough of it, this is the last that it says. */
 static bool have_room(struct signaling *g, struct said *said, const struct members *to,
                       int64_t except, size_t size)
 {
@@ -195,8 +196,10 @@ static bool have_room(struct signaling *g, struct said *said, const struct membe
         const struct member *m = &to->list[i];
         if (m->socket == except
             || (store_has_room(g->store, m, size)
-                && (one || !store_is_crowded(g->store, m, said->sender.id))))
+                && (one || g->work >= WORK_MOST
+                    || !store_is_crowded(g->store, m, said->sender.id, &g->work))))
             continue;
+        g->work += i;                   /* each was looked at, and who is refused pays for nothing else */
         log_often(LOG_WARNING, "P315", "rules", said->sender.public,
                   "a message is refused: more waits for %s than max_queued_messages (%lld) or "
                   "max_queued_bytes (%lld) allow",

@@ -284,8 +284,9 @@ int64_t store_message(struct store *s, const struct message *m, int64_t now);
  * store is full, queues are short. */
 bool store_has_room(struct store *s, const struct member *to, size_t size);
 
-/* Is TO's queue more than half full, and half of what it may hold SENDER's alone? */
-bool store_is_crowded(struct store *s, const struct member *to, int64_t sender);
+/* Is TO's queue more than half full, and half of what it may hold SENDER's alone? Adds to *WORK what it
+ * took to see that, in deliveries that could have been made instead. */
+bool store_is_crowded(struct store *s, const struct member *to, int64_t sender, size_t *work);
 
 /* Does twice as much wait for TO as may? Then it is its own answers that pile up. */
 bool store_overflows(struct store *s, const struct member *to);

@@ -179,7 +179,9 @@ bool store_has_room(struct store *s, const struct member *to, size_t size)
     return is_within(s, to, size, 1);
 }
 
-bool store_is_crowded(struct store *s, const struct member *to, int64_t sender)
+#define COUNTED_A_DELIVERY 32           /* messages are counted in the time that one delivery takes */
+
+bool store_is_crowded(struct store *s, const struct member *to, int64_t sender, size_t *work)
 {
     int64_t half = s->set->max_queued_messages / 2, count = 0;
     struct queue_end first, last;
@@ -187,6 +189,7 @@ bool store_is_crowded(struct store *s, const struct member *to, int64_t sender)
     if (!store_begin(s) || !queue_ends(s, queue_of(s, to), to->socket, &first, &last)
         || last.nth - first.nth + 1 <= half)
         return false;
+    *work += (size_t)(last.nth - first.nth + 1) / COUNTED_A_DELIVERY + 1;
     store_write_deliveries(s);
     struct db_query *q = db_query(s->db, Q_delivery_from);
     db_put_int(q, 1, to->socket);

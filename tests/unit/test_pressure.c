@@ -396,6 +396,66 @@ static void one_request_asks_for_so_much_and_no_more(void **state)
     rig_close(&r);
 }
 
+/* How many messages were refused because somebody's queue is full. */
+static int64_t queue_full(const struct rig *r)
+{
+    return rig_sql(r, "SELECT count(*) FROM message WHERE name = 'error' AND body LIKE '%queue_full%'");
+}
+
+/* Where a queue is long, to see whose messages fill it takes longer than to add one. */
+static void seeing_who_fills_a_queue_is_work(void **state)
+{
+    static const char *const three[] = { "POLLUX_LOG_EVENTS=no", "POLLUX_CAPACITY=3",
+                                         "POLLUX_MAX_QUEUED_MESSAGES=2000", NULL };
+    struct rig r;
+    struct client a, b, c;
+
+    (void)state;
+    rig_open(&r, three);
+    client_join(&c, &r, "room");
+    pair_of_which_one_is_deaf(&r, &a, &b);
+    c.poll = -1;
+    assert_refused(&a, 1100, "42[\"x\"]", "200 ok");
+    client_hear(&a);
+    assert_in_range(rig_sql(&r, "SELECT count(*) FROM message WHERE name = 'x'"), 1001, 1002);
+    int64_t before = queue_full(&r);
+    assert_refused(&a, 3000, "42[\"x\"]", "200 ok");
+    assert_in_range(queue_full(&r) - before, 500, 700);
+    assert_int_not_equal(
+        rig_sql(&r, "SELECT count(*) FROM message WHERE name = 'error' AND body LIKE '%too_much%'"), 0);
+    rig_close(&r);
+}
+
+/* Nor is it free to look at all the others before the one whose queue is full. */
+static void looking_for_room_in_vain_is_work(void **state)
+{
+    enum { MANY = 40 };
+    static const char *const crowd[] = { "POLLUX_LOG_EVENTS=no", "POLLUX_CAPACITY=100",
+                                         "POLLUX_MAX_QUEUED_MESSAGES=200", NULL };
+    static struct client many[MANY];
+    char to_last[64];
+    struct rig r;
+    struct client a;
+
+    (void)state;
+    rig_open(&r, crowd);
+    client_join(&a, &r, "room");
+    for (int i = 0; i < MANY; i++)
+        client_join(&many[i], &r, "room");
+    for (int i = 0; i < MANY; i++)
+        client_hear(&many[i]);
+    client_hear(&a);
+    client_post(&a, "42[\"x\"]");       /* answers the polls that are held */
+    many[MANY - 1].poll = -1;
+    snprintf(to_last, sizeof to_last, "42[\"x\",{\"to\":\"%s\"}]", many[MANY - 1].id);
+    assert_refused(&a, 200, to_last, "200 ok");
+    client_hear(&a);
+    int64_t before = queue_full(&r);
+    assert_refused(&a, 2000, "42[\"x\"]", "200 ok");
+    assert_in_range(queue_full(&r) - before, 450, 550);
+    rig_close(&r);
+}
+
 static void names_looked_up_have_a_bound(void **state)
 {
     enum { MANY = 30000 };
@@ -603,6 +663,8 @@ int main(void)
         cmocka_unit_test(write_ahead_log_shrinks_when_readers_let_it),
         cmocka_unit_test(connects_at_a_time_have_a_bound),
         cmocka_unit_test(one_request_asks_for_so_much_and_no_more),
+        cmocka_unit_test(seeing_who_fills_a_queue_is_work),
+        cmocka_unit_test(looking_for_room_in_vain_is_work),
         cmocka_unit_test(names_looked_up_have_a_bound),
         cmocka_unit_test(sessions_are_counted_by_whoever_has_the_address),
         cmocka_unit_test(hundreds_that_vanish_are_seen_off_a_few_at_a_time),
