@@ -17,13 +17,13 @@ PRAGMA data_version;
 -- name: session_find
 SELECT s.id, s.sid, s.address, s.origin, s.shim, s.opened_ms, s.due_ms, p.ping_ms, p.pinged, p.last_post, p.last_poll,
        p.poll, p.polled_ms, p.holder, p.answer, p.rate_ms, p.rate, p.nudge, p.closing,
-       p.ended_ms, p.ports, p.watched, p.probe, s.opened_t, p.overtaken,
+       p.ended_ms, p.ports, p.watched, p.probe, s.opened_t, p.overtaken, p.posting, p.posted,
        EXISTS (SELECT 1 FROM partial h WHERE h.session = s.id)
   FROM session s JOIN polling p ON p.session = s.id WHERE s.sid = ?1;
 -- name: session_get
 SELECT s.id, s.sid, s.address, s.origin, s.shim, s.opened_ms, s.due_ms, p.ping_ms, p.pinged, p.last_post, p.last_poll,
        p.poll, p.polled_ms, p.holder, p.answer, p.rate_ms, p.rate, p.nudge, p.closing,
-       p.ended_ms, p.ports, p.watched, p.probe, s.opened_t, p.overtaken,
+       p.ended_ms, p.ports, p.watched, p.probe, s.opened_t, p.overtaken, p.posting, p.posted,
        EXISTS (SELECT 1 FROM partial h WHERE h.session = s.id)
   FROM session s JOIN polling p ON p.session = s.id WHERE s.id = ?1;
 -- name: session_insert
@@ -31,8 +31,8 @@ INSERT INTO session (sid, address, origin, shim, opened_ms, due_ms, opened_t) VA
 -- The whole row is written, and none read.
 -- name: polling_write
 REPLACE INTO polling (session, ping_ms, pinged, last_post, last_poll, poll, polled_ms, holder, answer, rate_ms, rate, nudge,
-                      closing, ended_ms, ports, watched, probe, overtaken)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18);
+                      closing, ended_ms, ports, watched, probe, overtaken, posting, posted)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20);
 -- name: session_move_due
 UPDATE session SET due_ms = ?2 WHERE id = ?1;
 -- name: session_delete

@@ -36,7 +36,9 @@ CREATE TABLE polling (
     ports       INTEGER NOT NULL,           -- the client's, in its last four requests, 16 bits each: its connections
     watched     INTEGER NOT NULL,           -- 1: if the held poll's connection ends, the web server will say so
     overtaken   INTEGER NOT NULL,           -- 1: a poll of before came again after the last
-    probe       INTEGER NOT NULL            -- 1: the answer to the held poll is to be begun, so that it looks
+    probe       INTEGER NOT NULL,           -- 1: the answer to the held poll is to be begun, so that it looks
+    posting     INTEGER NOT NULL DEFAULT 0, -- a POST that is applied in part, as last_post; 0: none
+    posted      INTEGER NOT NULL DEFAULT 0  -- how many bytes of it are
 ) STRICT;
 
 -- Binary events some of whose attachments have yet to come: what has come, one piece behind the other. Apart from the rest,

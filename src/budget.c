@@ -10,7 +10,7 @@ static struct bucket *set_of(const struct budget *b, uint64_t whose)
     return (struct bucket *)&b->buckets[mixed % (BUDGET_BUCKETS / WAYS) * WAYS];
 }
 
-/* What is still to be made good at NOW. */
+/* What is not forgiven at NOW. */
 static int64_t used_at(const struct bucket *k, int64_t now, int64_t per_ms)
 {
     int64_t passed_ms = now > k->at_ms ? now - k->at_ms : 0;
@@ -20,25 +20,17 @@ static int64_t used_at(const struct bucket *k, int64_t now, int64_t per_ms)
     return k->used_us > passed_ms * per_ms ? k->used_us - passed_ms * per_ms : 0;
 }
 
-static const struct bucket *find(const struct budget *b, uint64_t whose)
+int64_t budget_used(const struct budget *b, uint64_t whose, int64_t now, int64_t per_ms)
 {
     const struct bucket *set = set_of(b, whose);
 
     for (int i = 0; i < WAYS; i++)
         if (set[i].whose == whose)
-            return &set[i];
-    return NULL;
+            return used_at(&set[i], now, per_ms);
+    return 0;
 }
 
-bool budget_has(const struct budget *b, uint64_t whose, int64_t now, int64_t per_ms,
-                int64_t brim_us)
-{
-    const struct bucket *k = find(b, whose);
-
-    return k == NULL || used_at(k, now, per_ms) < brim_us;
-}
-
-/* The bucket of WHOSE, or the one of its set that has the least to make good. */
+/* The bucket of WHOSE, or the one of its set that has used least. */
 static struct bucket *take(struct budget *b, uint64_t whose, int64_t now, int64_t per_ms)
 {
     struct bucket *set = set_of(b, whose), *least = &set[0];

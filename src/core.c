@@ -1,5 +1,5 @@
 /* core.c - the turn: requests in, answers made, committed, sent. What polls and POSTs do stands
- * in core_poll.c and core_post.c. */
+ * in core_poll.c and core_post.c, and which of them wait in core_work.c. */
 #include <arpa/inet.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,7 +10,8 @@
 #include "log.h"
 
 #define SWEEP_MS 1000                   /* sessions opened by other processes may be due */
-#define TURN_ROWS 5000                  /* written by a turn: time to answer what it took */
+#define TURN_WORK 400                   /* of a turn: time to answer what it took */
+#define SLICE_WORK 100                  /* of one POST in a turn: see core_work.c */
 #define RETURN_MS 10000                 /* longer than clients pause before they ask again */
 #define SWEEP_MOST 100                  /* sessions ended in one turn */
 #define DUE_MOST 200                    /* held polls looked at in one turn */
@@ -39,6 +40,7 @@ struct core *core_new(struct store *store, const struct settings *set)
     c->store = store;
     c->set = set;
     c->self = getpid();
+    c->slice = SLICE_WORK;
     c->counters = &c->own;
     signaling_init(&c->signaling, store, set);
     return c;
@@ -121,6 +123,13 @@ static void answer_unavailable(struct core *c, struct host *h, const struct held
                 : buf_ok(&c->out) ? buf_span(&c->out)
                                   : SPAN(NO_MEMORY));
     stats_status(c->counters, 503);
+}
+
+void core_answer_unavailable(struct core *c, struct host *h, struct conn conn)
+{
+    struct held held = { .conn = conn };
+
+    answer_unavailable(c, h, &held, false);
 }
 
 static void answer_call(struct call *call, struct http_answer *a)
@@ -316,9 +325,7 @@ static bool origin_allowed(struct call *call)
     return call->cross_origin;
 }
 
-/* Whom a line about the call is about: a socket of SESSION, or the client's address if such are
- * kept. Lent until the next call. */
-static const char *who(const struct call *call, const struct session *session)
+const char *core_who(const struct call *call, const struct session *session)
 {
     static char address[ADDRESS_MAX];
 
@@ -344,7 +351,7 @@ static void refuse_origin(struct call *call)
              "Forbidden: pages of the origin %.*s may not connect to the host %.*s; see "
              "allowed_origins",
              (int)origin.len, origin.p, (int)host.len, host.p);
-    log_often(LOG_INFO, "P310", "core", who(call, NULL), "%s", why);
+    log_often(LOG_INFO, "P310", "core", core_who(call, NULL), "%s", why);
     core_answer_error(call, 403, EIO_FORBIDDEN, why);
 }
 
@@ -355,7 +362,7 @@ static void refuse_host(struct call *call)
 
     snprintf(why, sizeof why, "Forbidden: the host %.*s is not served here; see served_hosts",
              (int)host.len, host.p);
-    log_often(LOG_INFO, "P311", "core", who(call, NULL), "%s", why);
+    log_often(LOG_INFO, "P311", "core", core_who(call, NULL), "%s", why);
     core_answer_error(call, 403, EIO_FORBIDDEN, why);
 }
 
@@ -368,7 +375,7 @@ static void pass_refusal(struct call *call)
     snprintf(why, sizeof why, "%s: the web server refused this request (%d)%s",
              http_reason(call->rq->refused), call->rq->refused,
              call->rq->refused == 413 ? "; see maxPayload of the handshake" : "");
-    log_often(LOG_INFO, "P317", "core", who(call, NULL), "%s", why);
+    log_often(LOG_INFO, "P317", "core", core_who(call, NULL), "%s", why);
     core_answer_error(call, call->rq->refused, EIO_BAD_REQUEST, why);
 }
 
@@ -409,7 +416,7 @@ static void answer_open(struct call *call, const struct session *session)
 
 /* Whom the limits of an address are for: of IPv6 the network of 56 bits that a customer may have, since
  * the rest is for whoever has it to choose. */
-static void visitor(struct span address, char out[ADDRESS_MAX])
+void core_visitor(struct span address, char out[ADDRESS_MAX])
 {
     struct in6_addr six;
 
@@ -426,15 +433,15 @@ static void visitor(struct span address, char out[ADDRESS_MAX])
     memcpy(out + strlen(out), "/56", sizeof "/56");
 }
 
-static void open_session(struct call *call)
+void core_open(struct call *call)
 {
     struct core *c = call->c;
     const struct settings *set = c->set;
     char address[ADDRESS_MAX];
 
-    visitor(call->rq->address, address);
+    core_visitor(call->rq->address, address);
     if (store_session_count(c->store, "") >= set->max_sessions) {
-        log_often(LOG_WARNING, "P312", "core", who(call, NULL),
+        log_often(LOG_WARNING, "P312", "core", core_who(call, NULL),
                   "a session is refused: there are %lld, as many as max_sessions allows",
                   (long long)set->max_sessions);
         core_answer_error(call, 403, EIO_FORBIDDEN,
@@ -442,7 +449,7 @@ static void open_session(struct call *call)
         return;
     }
     if (store_session_count(c->store, address) >= set->max_sessions_per_address) {
-        log_often(LOG_WARNING, "P313", "core", who(call, NULL),
+        log_often(LOG_WARNING, "P313", "core", core_who(call, NULL),
                   "a session is refused: this address has %lld, as many as "
                   "max_sessions_per_address allows",
                   (long long)set->max_sessions_per_address);
@@ -555,68 +562,10 @@ static bool is_watched(const struct call *call, struct session *session)
 
 static void refuse_rate(struct call *call, const struct session *session)
 {
-    log_often(LOG_WARNING, "P314", "core", who(call, session),
+    log_often(LOG_WARNING, "P314", "core", core_who(call, session),
               "requests are refused: a session sends more than max_requests_per_second (%lld)",
               (long long)call->c->set->max_requests_per_second);
     core_answer_error(call, 429, EIO_FORBIDDEN, "Too many requests: slow down");
-}
-
-/* ---- work: whoever asks for much waits for it, not the others */
-
-#define SLOW_TURN_US 10000              /* the others notice */
-#define SLOW_MS 1000                    /* and for so long after it the shares of addresses count */
-#define BRIM_MS 2000                    /* a moment's burst: what fills a bucket in so long */
-#define ADDRESS_SHARE 2                 /* times a session's */
-
-/* Whose work it is, as far as its address says; 0: that of a proxy. */
-static uint64_t address_of(const struct call *call)
-{
-    char address[ADDRESS_MAX];
-
-    if (call->rq->forwarded)
-        return 0;
-    visitor(call->rq->address, address);
-    return seen_hash(span_of(address));
-}
-
-/* Has the client of SESSION any of its share of this process's time left? Microseconds a millisecond
- * are tenths of a percent. */
-static bool may_work(const struct call *call, const struct session *session)
-{
-    const struct core *c = call->c;
-    int64_t per_ms = 10 * c->set->max_work_percent;
-    uint64_t address = address_of(call);
-
-    if (per_ms == 0)
-        return true;
-    if (!budget_has(&c->sessions, (uint64_t)session->id, call->now, per_ms, per_ms * BRIM_MS))
-        return false;
-    per_ms *= ADDRESS_SHARE;
-    return address == 0 || call->now - c->slow_ms > SLOW_MS
-           || budget_has(&c->addresses, address, call->now, per_ms, per_ms * BRIM_MS);
-}
-
-/* Let CALL, a POST, do its work, and charge it. */
-static void work(struct call *call, struct session *session)
-{
-    struct core *c = call->c;
-    int64_t per_ms = 10 * c->set->max_work_percent, id = session->id;
-    uint64_t address = address_of(call), from = stats_clock();
-
-    core_post(call, session);
-    int64_t used_us = (int64_t)((stats_clock() - from) / 1000);
-    budget_spend(&c->sessions, (uint64_t)id, call->now, per_ms, used_us);
-    if (address != 0)
-        budget_spend(&c->addresses, address, call->now, ADDRESS_SHARE * per_ms, used_us);
-}
-
-static void refuse_work(struct call *call, const struct session *session)
-{
-    log_often(LOG_WARNING, "P318", "core", who(call, session),
-              "a POST is refused: its session or address takes more time than max_work_percent "
-              "(%lld) allows",
-              (long long)call->c->set->max_work_percent);
-    core_answer_error(call, 429, EIO_FORBIDDEN, "Too much work at a time: slow down");
 }
 
 static void take_session(struct call *call, const struct query *q)
@@ -634,16 +583,14 @@ static void take_session(struct call *call, const struct query *q)
     }
     if (session == NULL)
         core_answer_error(call, 400, EIO_SID_UNKNOWN, "Session ID unknown");
-    else if (!within_rate(call, session))
+    else if (!call->resumed && !within_rate(call, session))
         refuse_rate(call, session);
     else if (call->rq->again && !known_again(call, session))
         return;
     else if (http_method(call->rq->method) == HTTP_GET)
         core_poll(call, session);
-    else if (!may_work(call, session))
-        refuse_work(call, session);
     else
-        work(call, session);
+        core_work(call, session);
 }
 
 /* The browser asked for PATH, or for what the web server rewrote to it. */
@@ -673,68 +620,88 @@ static void answer_cut(struct call *call)
     };
     const struct request *rq = call->rq;
 
+    log_often(LOG_INFO, "P319", "core", core_who(call, NULL),
+              "a request is answered %d: %s; see request_timeout_ms (%lld)",
+              answers[rq->cut].status, answers[rq->cut].why,
+              (long long)call->c->set->request_timeout_ms);
     origin_allowed(call);               /* so that the page may read it */
     core_answer_error(call, answers[rq->cut].status, answers[rq->cut].code, answers[rq->cut].why);
+}
+
+static void take_call(struct call *call)
+{
+    struct core *c = call->c;
+    const struct request *rq = call->rq;
+    struct query q;
+
+    c->signaling.now = call->now;
+    if (rq->cut != CUT_NOT && !rq->again) {
+        answer_cut(call);
+        return;
+    }
+    if (core_stats(call))
+        return;
+    if (!is_mapped(rq, c->set->path)) {
+        core_answer_plain(call, 404, "text/plain; charset=UTF-8", SPAN("Not found\n"));
+        return;
+    }
+    if (rq->refused != 0) {
+        pass_refusal(call);
+        return;
+    }
+    if (rq->host.len != 0 && !http_host_served(rq->host, c->set->served_hosts)) {
+        refuse_host(call);
+        return;
+    }
+    bool allowed = origin_allowed(call);
+    if (http_method(rq->method) == HTTP_OPTIONS && allowed) {
+        preflight(call);
+        return;
+    }
+    read_query(rq->query, &q);
+    call->shim = strcmp(q.shim, "1") == 0;
+    call->t = seen_hash(span_of(q.t));
+    call->own_t = rq->again || call->shim || strlen(q.t) >= T_OWN;
+    call->clock_t = !rq->again && !call->shim && is_clock(q.t);
+    if (!well_formed(call, q.transport, q.known))
+        return;
+    if (!allowed)
+        refuse_origin(call);
+    else if (q.known)
+        take_session(call, &q);
+    else if (strcmp(q.version, "4") != 0)
+        core_answer_error(call, 400, EIO_BAD_VERSION, "Unsupported protocol version");
+    else
+        core_work(call, NULL);
 }
 
 void core_take(struct core *c, struct host *h, const struct request *rq, int64_t now)
 {
     struct call call = { .c = c, .h = h, .rq = rq, .now = now };
-    struct query q;
 
-    c->signaling.now = now;
     c->counters->requests++;
-    if (rq->cut != CUT_NOT && !rq->again) {
-        answer_cut(&call);
-        return;
-    }
-    if (core_stats(&call))
-        return;
-    if (!is_mapped(rq, c->set->path)) {
-        core_answer_plain(&call, 404, "text/plain; charset=UTF-8", SPAN("Not found\n"));
-        return;
-    }
-    if (rq->refused != 0) {
-        pass_refusal(&call);
-        return;
-    }
-    if (rq->host.len != 0 && !http_host_served(rq->host, c->set->served_hosts)) {
-        refuse_host(&call);
-        return;
-    }
-    bool allowed = origin_allowed(&call);
-    if (http_method(rq->method) == HTTP_OPTIONS && allowed) {
-        preflight(&call);
-        return;
-    }
-    read_query(rq->query, &q);
-    call.shim = strcmp(q.shim, "1") == 0;
-    call.t = seen_hash(span_of(q.t));
-    call.own_t = rq->again || call.shim || strlen(q.t) >= T_OWN;
-    call.clock_t = !rq->again && !call.shim && is_clock(q.t);
-    if (!well_formed(&call, q.transport, q.known))
-        return;
-    if (!allowed)
-        refuse_origin(&call);
-    else if (q.known)
-        take_session(&call, &q);
-    else if (strcmp(q.version, "4") != 0)
-        core_answer_error(&call, 400, EIO_BAD_VERSION, "Unsupported protocol version");
-    else
-        open_session(&call);
+    take_call(&call);
+}
+
+void core_take_again(struct core *c, struct host *h, const struct request *rq, int64_t now,
+                     const struct progress *done, size_t place)
+{
+    struct call call = { .c = c, .h = h, .rq = rq, .now = now,
+                         .resumed = true, .place = place, .done = *done };
+
+    take_call(&call);
 }
 
 /* ---- the turn's other steps */
 
-void core_took(struct core *c, uint64_t turn_us, int64_t now)
+int64_t core_worked(const struct core *c)
 {
-    if (turn_us >= SLOW_TURN_US)
-        c->slow_ms = now;
+    return store_written(c->store) + (int64_t)c->signaling.work;
 }
 
 bool core_busy(struct core *c)
 {
-    return store_written(c->store) - c->written >= TURN_ROWS;
+    return core_worked(c) - c->worked >= TURN_WORK;
 }
 
 /* When held polls are to be looked at. */
@@ -757,6 +724,8 @@ int64_t core_deadline(const struct core *c)
         deadline = c->sweep_ms;
     if (c->tidying && c->tidy_ms < deadline)
         deadline = c->tidy_ms;
+    if (c->postponed_count != 0 && c->resume_ms < deadline)
+        deadline = c->resume_ms;
     return deadline < c->retry_ms ? c->retry_ms : deadline;
 }
 
@@ -828,6 +797,8 @@ static void end_if_over(struct core *c, struct session *session, int64_t now)
         lost_ms = left_ms;
     if (session->closing) {
         store_session_end(c->store, session);
+    } else if (now >= lost_ms && core_has_postponed(c, session->id)) {
+        session->due_ms = now + SWEEP_MS;       /* its pong may be in what waits */
     } else if (now >= lost_ms) {
         signaling_lost(&c->signaling, session);
         signaling_close(&c->signaling, session);
@@ -908,7 +879,7 @@ static void forget_turn(struct core *c)
     buf_clear(&c->out);
     buf_clear(&c->payload);
     c->answer_count = c->fresh_count = 0;
-    c->written = store_written(c->store);
+    c->worked = core_worked(c);
     c->signaling.relayed = 0;
     c->no_memory = false;
 }
@@ -958,6 +929,7 @@ void core_fail_turn(struct core *c, struct host *h)
     for (size_t i = 0; i < c->fresh_count; i++)
         while (park_take(c->park, c->fresh[i].session, &held))
             answer_unavailable(c, h, &held, true);
+    core_drop_postponed(c, h);          /* how far they had come may be undone */
     forget_turn(c);
 }
 
@@ -1001,7 +973,7 @@ void core_tidy(struct core *c, int64_t now)
         return;
     c->tidying = store_tidy(c->store, now);
     c->tidy_ms = now + (c->tidying ? TIDY_STEP_MS : TIDY_MS);
-    c->written = store_written(c->store);
+    c->worked = core_worked(c);
 }
 
 void core_leave(struct core *c, int64_t now)
@@ -1009,6 +981,7 @@ void core_leave(struct core *c, int64_t now)
     int64_t id;
 
     c->leaving = true;
+    c->resume_ms = 0;
     while (park_any(c->park, &id) && !store_failed(c->store) && !c->no_memory) {
         struct session *session = store_session_by_id(c->store, id);
         if (session != NULL)
@@ -1016,4 +989,9 @@ void core_leave(struct core *c, int64_t now)
         else if (!store_failed(c->store))
             core_answer_held(c, id, "", SPAN("6"));
     }
+}
+
+void core_give_up(struct core *c, struct host *h)
+{
+    core_drop_postponed(c, h);
 }

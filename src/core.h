@@ -31,8 +31,9 @@ int64_t core_deadline(const struct core *c);
  * hear, held in HOST's care. */
 void core_take(struct core *c, struct host *h, const struct request *rq, int64_t now);
 
-/* The turn that began at NOW took TURN_US: if that is long, whoever made it so is told to wait. */
-void core_took(struct core *c, uint64_t turn_us, int64_t now);
+/* Go on with requests that were postponed, since they are much work or their clients have asked for
+ * much: a slice of it. Returns how many it came to. */
+size_t core_resume(struct core *c, struct host *h, int64_t now);
 
 /* Has the turn enough to do, so that further requests are left to the next? */
 bool core_busy(struct core *c);
@@ -63,7 +64,9 @@ bool core_rings(struct core *c);
 /* Remove a little of what is too old to be kept, now and then. */
 void core_tidy(struct core *c, int64_t now);
 
-/* This process is about to end: held polls are answered, be it with a noop, and none is held from now on. */
+/* This process is about to end: held polls are answered, be it with a noop, and none is held from now
+ * on. What is still postponed when the time is over is given up, in no turn. */
 void core_leave(struct core *c, int64_t now);
+void core_give_up(struct core *c, struct host *h);
 
 #endif

@@ -1,5 +1,5 @@
-/* core_post.c - POSTs: what each packet in them does, in order, to the last. All of a POST is
- * applied, or none. */
+/* core_post.c - POSTs: what each packet in them does, in order, to the last. What is much work
+ * is applied over several turns (see core_work.c); how far it has come is stored with it. */
 #include "core_turn.h"
 #include "eio.h"
 #include "json.h"
@@ -314,17 +314,26 @@ static void reject(struct post *p)
 
 /* Acknowledgements, echoes and complaints are owed to the client like anything else, so it may not
  * ask for more while too much waits for it. A POST that is a poll as well makes room itself: of one
- * whose peers have filled its queue it is taken, until its own answers are as much again. */
-static bool has_room(struct call *call, struct session *session)
+ * whose peers have filled its queue it is taken, until its own answers are as much again (TWICE); so
+ * is the rest of one that has begun. False: the call was answered. */
+static bool may_owe(struct call *call, struct session *session, bool twice)
 {
+    const struct settings *set = call->c->set;
     struct store *store = call->c->store;
+    bool room = true;
 
-    for (size_t i = 0; i < session->socket_count; i++) {
+    for (size_t i = 0; i < session->socket_count && room; i++) {
         struct member client = member_of(session, &session->sockets[i]);
-        if (call->wait ? store_overflows(store, &client) : !store_has_room(store, &client, 0))
-            return false;
+        room = twice ? !store_overflows(store, &client) : store_has_room(store, &client, 0);
     }
-    return true;
+    if (room)
+        return true;
+    log_often(LOG_WARNING, "P316", "core", public_of(session),
+              "a POST is refused: more waits for its sender than max_queued_messages (%lld) or "
+              "max_queued_bytes (%lld) allow",
+              (long long)set->max_queued_messages, (long long)set->max_queued_bytes);
+    core_answer_error(call, 429, EIO_FORBIDDEN, "Too much is waiting for this client: poll first");
+    return false;
 }
 
 /* Refusals that leave the session as it is. False: the call was answered. */
@@ -347,14 +356,31 @@ static bool admissible(struct call *call, struct session *session)
         core_answer_error(call, 413, EIO_BAD_REQUEST, "Too many packets in one payload");
         return false;
     }
-    if (has_room(call, session))
-        return true;
-    log_often(LOG_WARNING, "P316", "core", public_of(session),
-              "a POST is refused: more waits for its sender than max_queued_messages (%lld) or "
-              "max_queued_bytes (%lld) allow",
-              (long long)set->max_queued_messages, (long long)set->max_queued_bytes);
-    core_answer_error(call, 429, EIO_FORBIDDEN, "Too much is waiting for this client: poll first");
-    return false;
+    return may_owe(call, session, call->wait);
+}
+
+/* How many bytes of the POST are applied. The session knows, whichever process did them: it may have come
+ * again to another while it waits here, and each goes on where the last one stopped. Only where the
+ * session's client has sent several at a time, to several processes, the session knows of the last. */
+static size_t applied(const struct call *call, const struct session *session, uint64_t mark)
+{
+    size_t bytes = mark != 0 && session->posting == mark ? (size_t)session->posted
+                                                         : call->done.bytes;
+
+    return bytes < call->rq->body.len ? bytes : call->rq->body.len;
+}
+
+/* P has done what one may in a turn: the rest of it, REST, waits. */
+static void go_on_later(struct post *p, uint64_t mark, struct span rest)
+{
+    struct progress done = { .mark = mark,
+                             .bytes = p->call->rq->body.len - rest.len,
+                             .connects = p->connects };
+
+    p->session->posting = mark;
+    p->session->posted = (int64_t)done.bytes;
+    p->session->changed = true;
+    core_postpone(p->call, p->session, &done);
 }
 
 /* The POST has been applied, now or before: it is answered, or waits as a poll. */
@@ -373,40 +399,57 @@ static uint64_t mark_of(const struct call *call, const struct session *session)
     return session->shim ? call->t : seen_hash_body(call->t, call->rq->body);
 }
 
-void core_post(struct call *call, struct session *session)
+/* May the POST, of which nothing is applied yet, begin? False: the call was answered. */
+static bool may_begin(struct call *call, struct session *session)
 {
     struct store *store = call->c->store;
-    struct post p = { .call = call, .session = session };
-    struct span rest = call->rq->body;
-    struct eio_packet packet;
-    enum eio_status status = EIO_END;
-    bool first = true;
 
-    call->c->signaling.work = 0;
-    if (session->closing) {
-        core_answer_error(call, 400, EIO_SID_UNKNOWN, "Session ID unknown");
-        return;
-    }
-    uint64_t mark = mark_of(call, session);
-    if (store_has_request(store, session, REQUEST_POST, mark, call->now)) {
-        conclude(call, session);
-        return;
-    }
     if (call->after != 0
         && !store_has_request(store, session, REQUEST_POST, call->after, call->now)) {
         core_answer_error(call, 503, EIO_FORBIDDEN,
                           "Service unavailable: the request before this one has not come yet");
+        return false;
+    }
+    return admissible(call, session);
+}
+
+void core_post(struct call *call, struct session *session)
+{
+    struct core *c = call->c;
+    struct post p = { .call = call, .session = session, .connects = call->done.connects };
+    struct span rest = call->rq->body;
+    struct eio_packet packet;
+    enum eio_status status = EIO_END;
+
+    if (session->closing) {
+        core_answer_error(call, 400, EIO_SID_UNKNOWN, "Session ID unknown");
         return;
     }
-    if (!admissible(call, session))
+    uint64_t mark = call->done.mark != 0 ? call->done.mark : mark_of(call, session);
+    if (store_has_request(c->store, session, REQUEST_POST, mark, call->now)) {
+        conclude(call, session);
         return;
+    }
+    size_t before = applied(call, session, mark);
+    bool first = before == 0;
+    if (first ? !may_begin(call, session) : !may_owe(call, session, true))
+        return;
+    rest.p += before;
+    rest.len -= before;
     if (span_starts(call->rq->content_type, "application/octet-stream"))
         p.wrong = "binary bodies are not part of protocol version 4";
-    while (p.wrong == NULL && !p.over && (status = eio_next(&rest, &first, &packet)) == EIO_OK)
+    for (int64_t until = core_worked(c) + c->slice; p.wrong == NULL && !p.over;) {
+        if (rest.len != 0 && core_worked(c) >= until) {
+            go_on_later(&p, mark, rest);
+            return;
+        }
+        if ((status = eio_next(&rest, &first, &packet)) != EIO_OK)
+            break;
         apply(&p, &packet);
+    }
     if (p.wrong == NULL && status != EIO_OK && status != EIO_END)
         p.wrong = eio_strerror(status);
-    if (p.wrong == NULL && session->partial.len != 0 && store_is_full(call->c->store))
+    if (p.wrong == NULL && session->partial.len != 0 && store_is_full(c->store))
         p.wrong = "at present the server has no room for half a binary event";
     if (p.wrong != NULL) {
         reject(&p);
@@ -416,6 +459,8 @@ void core_post(struct call *call, struct session *session)
         core_answer_ok(call);
         return;
     }
-    store_add_request(store, session, REQUEST_POST, mark, call->now);
+    if (session->posting == mark)
+        session->posting = 0;
+    store_add_request(c->store, session, REQUEST_POST, mark, call->now);
     conclude(call, session);
 }

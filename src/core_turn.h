@@ -1,6 +1,7 @@
 /* core_turn.h - what the files of the core share, and nobody else sees.
  *
  * core.c        the turn: taking requests, waking, committing, sending
+ * core_work.c   what requests cost, and those that wait for their turn
  * core_poll.c   what a poll is answered
  * core_post.c   what a POST's packets do
  * core_stats.c  the page of figures
@@ -25,6 +26,29 @@ struct answer {
     bool begins;                /* for all polls of held.session that are still held: the beginning */
 };
 
+/* Who is charged for a request. */
+struct worker {
+    int64_t session;            /* 0: it opens one */
+    uint64_t address;           /* stands for the client's, or its proxy's */
+    int share;                  /* of the address, in a session's */
+};
+
+/* How far a POST has come. */
+struct progress {
+    uint64_t mark;              /* what tells it from others; 0: nothing does */
+    size_t bytes;               /* of it, that are applied; 0: it has not begun */
+    size_t connects;            /* CONNECTs among them */
+};
+
+/* A request that waits for its turn: see core_work.c. */
+struct postponed {
+    struct worker worker;
+    int ticket;                 /* the host's */
+    struct conn conn;
+    size_t bytes;               /* of its body */
+    struct progress done;
+};
+
 struct core {
     struct store *store;
     const struct settings *set;
@@ -41,13 +65,16 @@ struct core {
     struct held *fresh;         /* polls held since the turn began */
     size_t fresh_count, fresh_cap;
     struct buf payload;         /* scratch: the packets of one answer */
-    int64_t written;            /* store_written() as it was when the turn began */
+    int64_t worked;             /* core_worked() as it was when the turn began */
     bool failing;               /* the last turn failed: say so once */
     bool leaving;               /* hold no polls any more */
     int64_t began_ms;           /* when it took its first turn; 0: not yet */
     bool no_memory;             /* for an answer: the turn fails */
     struct budget sessions, addresses;  /* who has worked how much */
-    int64_t slow_ms;            /* when a turn last took so long that others waited for it */
+    struct postponed postponed[HOST_POSTPONED_MAX];     /* in the order in which they came */
+    size_t postponed_count;
+    int64_t resume_ms;          /* the next of them goes on no earlier */
+    int64_t slice;              /* core_worked() that a POST may do in one turn */
     struct counters *counters;  /* where it counts: its own, or those of core_count_in() */
     struct counters own;
 };
@@ -70,7 +97,13 @@ struct call {
     bool wait;                  /* a POST that is the session's poll as well */
     bool watched;               /* should its connection end, the web server will say so */
     bool shim;
+    bool resumed;               /* it was postponed, at this place of those that are; so far it was done: */
+    size_t place;
+    struct progress done;
 };
+
+/* How much has been done: rows written, and what else is counted as such, since the start. */
+int64_t core_worked(const struct core *c);
 
 /* The request's answer: an Engine.IO payload; or `ok`; or an error with its code and sentence. */
 void core_answer_payload(struct call *call, struct span payload);
@@ -107,6 +140,28 @@ void core_fill(struct core *c, struct session *session, int64_t now);
 
 /* core_post.c: a POST came. */
 void core_post(struct call *call, struct session *session);
+
+/* core.c: a handshake; a request goes on that was postponed at PLACE, DONE so far; answer one that was
+ * taken out of the host's care that nothing more comes of it. */
+void core_open(struct call *call);
+void core_take_again(struct core *c, struct host *h, const struct request *rq, int64_t now,
+                     const struct progress *done, size_t place);
+void core_answer_unavailable(struct core *c, struct host *h, struct conn conn);
+
+/* Whom the limits of ADDRESS are for. */
+void core_visitor(struct span address, char out[ADDRESS_MAX]);
+
+/* Whom a line about the call is about: a socket of SESSION, or the client's address if such are
+ * kept. Lent until the next call. */
+const char *core_who(const struct call *call, const struct session *session);
+
+/* core_work.c: do what the call asks, of SESSION (NULL: to open one), now or later; leave the rest of
+ * it, DONE being done, to a later turn; has SESSION a request that waits so? All that wait are
+ * answered that nothing more comes of them. */
+void core_work(struct call *call, struct session *session);
+void core_postpone(struct call *call, const struct session *session, const struct progress *done);
+bool core_has_postponed(const struct core *c, int64_t session);
+void core_drop_postponed(struct core *c, struct host *h);
 
 /* core_stats.c: is the call for the page of figures? Then it was answered. */
 bool core_stats(struct call *call);

@@ -204,6 +204,16 @@ bool host_next(struct host *h, struct request *rq)
     return h->engine->next(h, rq);
 }
 
+int host_postpone(struct host *h, struct conn c)
+{
+    return h->engine->postpone(h, c);
+}
+
+void host_resume(struct host *h, int ticket, struct request *rq)
+{
+    h->engine->resume(h, ticket, rq);
+}
+
 void host_park(struct host *h, struct conn c, int64_t key)
 {
     h->engine->park(h, c, key);

@@ -81,6 +81,14 @@ int64_t host_wait(struct host *h, int64_t deadline_ms, struct host_events *event
 /* The next request that is there; false: none at present. */
 bool host_next(struct host *h, struct request *rq);
 
+/* The request that came last, on C, goes on later, and is kept whole until then. Returns a ticket, or -1
+ * without room or memory. */
+#define HOST_POSTPONED_MAX 256
+int host_postpone(struct host *h, struct conn c);
+
+/* Fill RQ with the request of TICKET once more, as host_next() does; the ticket is used up. */
+void host_resume(struct host *h, int ticket, struct request *rq);
+
 /* A waiting request will be answered later: tell through host_gone() if its client goes. KEY
  * is whose it is. */
 void host_park(struct host *h, struct conn c, int64_t key);

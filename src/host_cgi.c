@@ -14,6 +14,7 @@ struct cgi {
     int64_t whole_ms;
     int signals, bell;
     bool taken, answered;
+    struct request rq;          /* the one that there is */
     bool parked, gone_told;
     bool gone;                  /* to be told */
     int64_t key;
@@ -72,7 +73,20 @@ static bool cgi_next(struct host *h, struct request *rq)
     c->taken = true;
     *rq = (struct request){ .conn = { STDOUT_FILENO, 0 } };
     read_body(c, rq, host_read_variables(rq, environ));
+    c->rq = *rq;
     return true;
+}
+
+static int cgi_postpone(struct host *h, struct conn conn)
+{
+    (void)h, (void)conn;
+    return 0;
+}
+
+static void cgi_resume(struct host *h, int ticket, struct request *rq)
+{
+    (void)ticket;
+    *rq = ((struct cgi *)h)->rq;
 }
 
 /* Web servers that close the pipe when the client goes show it as an error on standard output. */
@@ -186,6 +200,8 @@ static const struct host_engine engine = {
     .watch = cgi_watch,
     .wait = cgi_wait,
     .next = cgi_next,
+    .postpone = cgi_postpone,
+    .resume = cgi_resume,
     .park = cgi_park,
     .gone = cgi_gone,
     .behind = cgi_behind,

@@ -15,6 +15,8 @@ struct host_engine {
     int (*watch)(struct host *h, int fd);
     void (*wait)(struct host *h, int timeout_ms, struct host_events *events);
     bool (*next)(struct host *h, struct request *rq);
+    int (*postpone)(struct host *h, struct conn c);
+    void (*resume)(struct host *h, int ticket, struct request *rq);
     void (*park)(struct host *h, struct conn c, int64_t key);
     bool (*gone)(struct host *h, int64_t *key, int *fd);
     bool (*behind)(const struct host *h);

@@ -49,11 +49,18 @@ struct output {
     struct output *next;
 };
 
+/* A whole request that goes on later. */
+struct postponed {
+    struct records in;
+    struct conn conn;
+};
+
 struct fcgi {
     struct host host;
     int listen, epoll, signals;
     const char *web_servers;    /* addresses that may connect through TCP; NULL: any */
     struct records in;          /* the request that was handed on last, or a part of the next */
+    struct postponed *postponed[HOST_POSTPONED_MAX];    /* by their tickets; NULL: free */
     struct halves halves;
     struct buf records;
     size_t max_body;
@@ -446,6 +453,49 @@ static bool fcgi_next(struct host *h, struct request *rq)
     return false;
 }
 
+/* ---- requests that go on later */
+
+static int fcgi_postpone(struct host *h, struct conn c)
+{
+    struct fcgi *f = (struct fcgi *)h;
+    int ticket = 0;
+
+    while (ticket < HOST_POSTPONED_MAX && f->postponed[ticket] != NULL)
+        ticket++;
+    struct postponed *p = ticket < HOST_POSTPONED_MAX ? malloc(sizeof *p) : NULL;
+    if (p == NULL)
+        return -1;
+    *p = (struct postponed){ .in = f->in, .conn = c };
+    records_shrink(&p->in);
+    records_init(&f->in, f->max_body);
+    f->postponed[ticket] = p;
+    return ticket;
+}
+
+static void fcgi_resume(struct host *h, int ticket, struct request *rq)
+{
+    struct fcgi *f = (struct fcgi *)h;
+    struct postponed *p = f->postponed[ticket];
+
+    records_release(&f->in);
+    f->in = p->in;
+    f->postponed[ticket] = NULL;
+    hand_on(f, p->conn.fd, p->conn.kept, CUT_NOT, rq);
+    free(p);
+}
+
+static void drop_postponed(struct fcgi *f)
+{
+    for (int i = 0; i < HOST_POSTPONED_MAX; i++) {
+        struct postponed *p = f->postponed[i];
+        if (p == NULL)
+            continue;
+        close(p->conn.fd);
+        records_release(&p->in);
+        free(p);
+    }
+}
+
 /* ---- answers out */
 
 /* Remember what the socket did not take, and wake when it will. False without memory. */
@@ -679,6 +729,7 @@ static void fcgi_close(struct host *h)
     if (f->epoll != -1)
         close(f->epoll);
     close_halves(f);
+    drop_postponed(f);
     records_release(&f->in);
     buf_release(&f->records);
     close_idle(f);
@@ -693,6 +744,8 @@ static const struct host_engine engine = {
     .watch = fcgi_watch,
     .wait = fcgi_wait,
     .next = fcgi_next,
+    .postpone = fcgi_postpone,
+    .resume = fcgi_resume,
     .park = fcgi_park,
     .gone = fcgi_gone,
     .behind = fcgi_behind,

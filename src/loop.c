@@ -35,6 +35,7 @@ static size_t turn(struct host *h, struct core *c, struct bell *b, int64_t now, 
         core_gone(c, gone, fd, now);
     for (; !core_busy(c) && host_next(h, &rq); count++)
         core_take(c, h, &rq, now);      /* parse, session, rules, store; polls are held */
+    count += core_resume(c, h, now);    /* what is much work, a slice a turn */
     if (rang)
         core_news(c);                   /* what other processes stored */
     /* heartbeats, sessions and windows that are over */
@@ -42,9 +43,7 @@ static size_t turn(struct host *h, struct core *c, struct bell *b, int64_t now, 
     core_wake(c, now);                  /* whoever has something to hear gets its poll filled */
     end_turn(h, c, b);                  /* one transaction a turn */
     stats_batch(&counters->batch, count);
-    uint64_t took = stats_clock() - from;
-    stats_time(&counters->turn, took);
-    core_took(c, took / 1000, now);
+    stats_time(&counters->turn, stats_clock() - from);
     return count;
 }
 
@@ -92,8 +91,9 @@ void loop_leave(struct host *h, struct core *c, struct bell *b)
 
     core_leave(c, now);
     end_turn(h, c, b);
-    while (!host_finished(h) && turn(h, c, b, now, false) != 0)
+    while (!host_finished(h) && turn(h, c, b, now, false) != 0 && now < until)
         now = host_wait(h, now, &events);
+    core_give_up(c, h);
     host_stop(h);
     while (!host_idle(h) && host_now() < until)
         host_wait(h, until, &events);

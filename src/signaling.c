@@ -9,8 +9,9 @@
 #include "json.h"
 #include "log.h"
 
-/* deliveries, and names looked up, for one request: some tenths of a second that all others wait */
-#define WORK_MOST 20000
+/* Work that one event may be, to see who fills queues, and whom it names: some milliseconds that all
+ * others wait. */
+#define LOOK_MOST 1000
 
 /* What is being handled: one event of one client. */
 struct said {
@@ -19,6 +20,7 @@ struct said {
     const struct sio_packet *packet;
     struct span attached;               /* its attachments as base64, each behind a 0x1e */
     struct span name;                   /* the event's name as JSON, with its quotes if a string */
+    size_t begun;                       /* the signaling's work as it was before */
     int64_t seq;                        /* once stored; 0: was not */
     size_t recipients;
     const char *error;                  /* a code, when refused; then WHY says more */
@@ -41,16 +43,6 @@ static void refuse(struct said *said, const char *code, const char *why)
 {
     said->error = code;
     said->why = why;
-}
-
-/* May the request at hand go on to ask for work? Else SAID is refused. What ends something always
- * passes. */
-static bool may_go_on(const struct signaling *g, struct said *said)
-{
-    if (g->work < WORK_MOST)
-        return true;
-    refuse(said, "too_much", "this request has asked for enough; send the rest in another");
-    return false;
 }
 
 /* The event's first argument; false: it has none. */
@@ -186,17 +178,18 @@ static bool is_listed(const struct members *m, int64_t socket)
 
 /* Has everyone in TO but EXCEPT (a socket's id) room for SIZE more bytes? Else SAID is refused. Where there
  * are others, nobody fills more than half of a queue: the rest is theirs. To see that is work, and where
- * the request at hand has asked for enough of it, this is the last that it says. */
+ * it is much, as where many listen to nothing, the others' whole queues are the bound. */
 static bool have_room(struct signaling *g, struct said *said, const struct members *to,
                       int64_t except, size_t size)
 {
     bool one = to->count < 2 || (to->count == 2 && is_listed(to, except));
+    size_t enough = said->begun + LOOK_MOST;
 
     for (size_t i = 0; i < to->count; i++) {
         const struct member *m = &to->list[i];
         if (m->socket == except
             || (store_has_room(g->store, m, size)
-                && (one || g->work >= WORK_MOST
+                && (one || g->work >= enough
                     || !store_is_crowded(g->store, m, said->sender.id, &g->work))))
             continue;
         g->work += i;                   /* each was looked at, and who is refused pays for nothing else */
@@ -231,16 +224,24 @@ static void relay_to_all(struct signaling *g, struct said *said)
     relay(g, said, in ? span_of(channel.name) : (struct span){ NULL, 0 }, said->packet->data);
 }
 
+/* May one more name be looked up for the event? Else SAID is refused. */
+static bool may_look(struct signaling *g, struct said *said)
+{
+    if (g->work++ - said->begun < LOOK_MOST)
+        return true;
+    refuse(said, "too_much", "this event names more than are looked up for one");
+    return false;
+}
+
 /* The channel that the JSON string NAME names, if the sender is in it; 0: none. */
-static int64_t own_channel(struct signaling *g, const struct said *said, struct span name,
+static int64_t own_channel(struct signaling *g, struct said *said, struct span name,
                            struct channel *out)
 {
     long len =
         json_type(name) == JSON_STRING ? json_string_decode(name, out->name, sizeof out->name) : -1;
 
-    if (len <= 0)
+    if (len <= 0 || !may_look(g, said))
         return 0;
-    g->work++;
     out->id =
         store_channel(g->store, span_of(said->sender.nsp), (struct span){ out->name, (size_t)len });
     return out->id != 0 && store_is_member(g->store, out->id, said->sender.id) ? out->id : 0;
@@ -256,7 +257,7 @@ static void relay_to_channel(struct signaling *g, struct said *said, const struc
 /* Does NAME look like a socket's id? Then *TO is it, if it shares a channel with the sender; else
  * nobody (socket 0), whether it has left, is the sender's own, or never was: what is meant for one
  * never goes to all. */
-static bool names_peer(struct signaling *g, const struct said *said, struct span name,
+static bool names_peer(struct signaling *g, struct said *said, struct span name,
                        struct member *to)
 {
     char id[ID_LEN + 1];
@@ -266,9 +267,8 @@ static bool names_peer(struct signaling *g, const struct said *said, struct span
         return false;
     if (!id_is(id))
         return false;
-    g->work++;
     *to = (struct member){ .socket = 0 };
-    if (!store_socket_by_public(g->store, span_of(id), &k) || k.id == said->sender.id)
+    if (!may_look(g, said) || !store_socket_by_public(g->store, span_of(id), &k) || k.id == said->sender.id)
         return true;
     store_peers(g->store, said->sender.id, &g->members);
     for (size_t i = 0; i < g->members.count; i++)
@@ -291,7 +291,7 @@ static bool is_one_of(struct span key, const char *const *keys, size_t count)
 
 /* Does OBJECT have a member `to` or the like that is a socket's id? Then *TO is set as
  * names_peer() does. */
-static bool object_names_peer(struct signaling *g, const struct said *said, struct span object,
+static bool object_names_peer(struct signaling *g, struct said *said, struct span object,
                               struct member *to)
 {
     struct span key, value;
@@ -305,7 +305,7 @@ static bool object_names_peer(struct signaling *g, const struct said *said, stru
     return false;
 }
 
-static bool object_names_channel(struct signaling *g, const struct said *said, struct span object,
+static bool object_names_channel(struct signaling *g, struct said *said, struct span object,
                                  struct channel *channel)
 {
     struct span key, value;
@@ -329,6 +329,8 @@ static bool relayed_to_peer(struct signaling *g, struct said *said)
     for (json_array_next(&rest, &item); json_array_next(&rest, &item);) {
         if (!object_names_peer(g, said, item, &to))
             continue;
+        if (said->error != NULL)
+            return true;
         g->members.count = 0;
         if (to.socket != 0)
             /* names_peer() has listed it, so there is room */
@@ -345,7 +347,7 @@ static bool relayed_to_channel(struct signaling *g, struct said *said)
     struct span rest = said->packet->data, item;
     struct channel channel;
 
-    for (json_array_next(&rest, &item); json_array_next(&rest, &item);)
+    for (json_array_next(&rest, &item); said->error == NULL && json_array_next(&rest, &item);)
         if (own_channel(g, said, item, &channel) != 0
             || object_names_channel(g, said, item, &channel)) {
             relay_to_channel(g, said, &channel, said->packet->data);
@@ -357,7 +359,7 @@ static bool relayed_to_channel(struct signaling *g, struct said *said)
 /* Any name that no other rule is for. */
 static void any_event(struct signaling *g, struct said *said)
 {
-    if (may_go_on(g, said) && !relayed_to_peer(g, said) && !relayed_to_channel(g, said))
+    if (!relayed_to_peer(g, said) && !relayed_to_channel(g, said) && said->error == NULL)
         relay_to_all(g, said);
 }
 
@@ -368,8 +370,6 @@ static void message(struct signaling *g, struct said *said, const char *what)
     struct span argument, name, payload;
     struct channel channel;
 
-    if (!may_go_on(g, said))
-        return;
     if (!first_argument(said, &argument) || json_type(argument) != JSON_OBJECT ||
         !json_member(argument, "channel", &name) || !json_member(argument, "message", &payload)) {
         if (!relayed_to_peer(g, said))
@@ -454,7 +454,7 @@ static void create_or_join(struct signaling *g, struct said *said)
     char text[CHANNEL_MAX + 1];
     const struct socket *k = &said->sender;
 
-    if (!may_go_on(g, said) || !channel_argument(g, said, text, sizeof text))
+    if (!channel_argument(g, said, text, sizeof text))
         return;
     struct span name = span_of(text);
     int64_t channel = store_channel(g->store, span_of(k->nsp), name);
@@ -536,7 +536,7 @@ static void leave_event(struct signaling *g, struct said *said)
 
 /* Make `Bye` or `bye` in g->body, and g->members those in the channel named, or in all: who is to
  * hear it. */
-static void make_farewell(struct signaling *g, const struct said *said, const char *name,
+static void make_farewell(struct signaling *g, struct said *said, const char *name,
                           bool with_channel, struct channel *channel)
 {
     struct span argument;
@@ -572,8 +572,6 @@ static void bye(struct signaling *g, struct said *said)
 {
     struct channel channel;
 
-    if (!may_go_on(g, said))
-        return;
     make_farewell(g, said, "bye", true, &channel);
     relay(g, said, span_of(channel.name), buf_span(&g->body));
 }
@@ -637,6 +635,7 @@ void signaling_event(struct signaling *g, struct session *session, const struct 
                          .sender = *socket,
                          .packet = packet,
                          .attached = attached,
+                         .begun = g->work,
                          .name = sio_event_name(packet->data) };
     const struct rule *rule = find_rule(said.name);
 

@@ -15,7 +15,7 @@ struct signaling {
     int64_t now;                        /* the turn's time */
     int64_t due_ms;                     /* call signaling_time() no later than then */
     size_t relayed;                     /* in this turn, once for each recipient */
-    size_t work;                        /* done for the request at hand: set it to 0 for each */
+    size_t work;                        /* done besides rows written, in as many rows, since the start */
     int64_t asked;                      /* the roll call that the last slice came to; 0: all */
     struct members members;             /* scratch: recipients of what is being said */
     struct members seats;               /* scratch: a channel's members while it is being joined */
@@ -48,7 +48,7 @@ void signaling_close(struct signaling *g, struct session *session);
 
 /* Rows that may be written in one turn for what is due, however much that is: the rest waits for
  * the turns that follow, and requests come in between. */
-#define SIGNALING_SLICE 1000
+#define SIGNALING_SLICE 300
 
 /* Whatever is due at the turn's time: windows that are over, roll calls; a slice of it if that is
  * much. Sets due_ms anew. */

@@ -15,7 +15,6 @@ int64_t say_message(struct signaling *g, struct message *message, const struct m
         store_no_memory(g->store);
         buf_clear(&g->body); /* the next turn's */
     }
-    g->work += to->count;
     message->recipients = 0;
     for (size_t i = 0; i < to->count; i++)
         message->recipients += to->list[i].socket != except;

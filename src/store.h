@@ -60,6 +60,9 @@ struct session {
     int64_t opened_ms, due_ms, ping_ms;
     uint64_t opened_t;                  /* seen_hash() of the handshake's t */
     uint64_t last_post, last_poll;      /* what stands for them: seen_hash(), seen_hash_body() */
+    /* a POST that is applied in part, and how many bytes of it; 0: none */
+    uint64_t posting;
+    int64_t posted;
     int64_t poll, polled_ms, holder;
     int64_t ended_ms;                   /* its last poll's connection has ended; 0: it has not */
     uint64_t ports;                     /* the client's, in its last requests, 16 bits each */

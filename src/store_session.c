@@ -32,6 +32,8 @@ enum {
     SE_PROBE,
     SE_OPENED_T,
     SE_OVERTAKEN,
+    SE_POSTING,
+    SE_POSTED,
     SE_HALF
 };
 
@@ -60,6 +62,8 @@ static void read_session(struct db_query *q, struct session *session)
     session->probe = db_int(q, SE_PROBE) != 0;
     session->opened_t = (uint64_t)db_int(q, SE_OPENED_T);
     session->overtaken = db_int(q, SE_OVERTAKEN) != 0;
+    session->posting = (uint64_t)db_int(q, SE_POSTING);
+    session->posted = db_int(q, SE_POSTED);
 }
 
 static void read_partial(struct store *s, struct entry *e)
@@ -274,6 +278,8 @@ static void write_session(struct store *s, const struct session *session)
     db_put_int(q, 16, session->watched);
     db_put_int(q, 17, session->probe);
     db_put_int(q, 18, session->overtaken);
+    db_put_int(q, 19, (int64_t)session->posting);
+    db_put_int(q, 20, session->posted);
     store_check(s, db_run(q), "store a session");
 }
 

@@ -18,6 +18,7 @@
 #include "sql_schema.h"
 #include "sql_upgrade_1.h"
 #include "sql_upgrade_2.h"
+#include "sql_upgrade_3.h"
 #include "sql_views.h"
 
 /* how long a turn waits for another process: some clients lose what is answered 503 */
@@ -214,7 +215,8 @@ static int create(struct store *s, struct buf *why)
 /* From VERSION to the next. */
 static int upgrade_step(struct store *s, int64_t version, struct buf *why)
 {
-    static const char *const steps[STORE_VERSION] = { [1] = SQL_UPGRADE_1, [2] = SQL_UPGRADE_2 };
+    static const char *const steps[STORE_VERSION] = { [1] = SQL_UPGRADE_1, [2] = SQL_UPGRADE_2,
+                                                      [3] = SQL_UPGRADE_3 };
 
     if (db_exec(s->db, steps[version]) == -1 || write_version(s) == -1)
         return explain(s, "upgrade the tables", why);

@@ -27,7 +27,7 @@ const NASTY = '["message","\u009b31m\u007f\u202e<b>;#end"]';
 const CALL = `
 INSERT INTO session (id, sid, address, origin, shim, opened_ms, due_ms) VALUES
     (1, 'sid-of-alice', '192.0.2.1', '', 1, ${T0}, 0), (2, 'sid-of-bob', '192.0.2.2', '', 0, ${T0}, 0);
-INSERT INTO polling SELECT id, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 FROM session;
+INSERT INTO polling SELECT id, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 FROM session;
 INSERT INTO socket (id, public, private, nsp, session, address, opened_ms, away_ms, gone_ms) VALUES
     (1, '${ALICE}', 'pid-of-alice', '/', 1, '192.0.2.1', ${T0}, NULL, NULL),
     (2, '${BOB}', 'pid-of-bob', '/', 2, '192.0.2.2', ${T0}, NULL, NULL),

@@ -12,6 +12,8 @@
 #include "loop.h"
 #include "store_sqlite.h"
 
+int64_t rig_slice;
+
 /* ---- the host */
 
 struct scripted {
@@ -20,6 +22,8 @@ struct scripted {
     /* with what a request says, which is copied to the heap */
     struct request given[RIG_GIVEN];
     int count, next;
+    struct request postponed[HOST_POSTPONED_MAX];   /* method: NULL where the ticket is free */
+    struct request resumed;             /* lent until the next */
 };
 
 static struct span copied(struct span s)
@@ -34,14 +38,27 @@ static struct span copied(struct span s)
     return (struct span){ copy, s.len };
 }
 
+static void drop_request(struct request *rq)
+{
+    free((char *)(uintptr_t)rq->method.p);
+    free((char *)(uintptr_t)rq->query.p);
+    free((char *)(uintptr_t)rq->body.p);
+    *rq = (struct request){ .conn = { -1, 0 } };
+}
+
 static void drop_given(struct scripted *s)
 {
-    for (int i = 0; i < s->count; i++) {
-        free((char *)(uintptr_t)s->given[i].method.p);
-        free((char *)(uintptr_t)s->given[i].query.p);
-        free((char *)(uintptr_t)s->given[i].body.p);
-    }
+    for (int i = 0; i < s->count; i++)
+        drop_request(&s->given[i]);
     s->count = s->next = 0;
+}
+
+/* Nothing of it is left when the process ends. */
+static void drop_postponed(struct scripted *s)
+{
+    for (int i = 0; i < HOST_POSTPONED_MAX; i++)
+        drop_request(&s->postponed[i]);
+    drop_request(&s->resumed);
 }
 
 static bool scripted_next(struct host *h, struct request *rq)
@@ -91,6 +108,35 @@ static bool scripted_begin(struct host *h, struct conn c, struct span text)
     return true;
 }
 
+/* As a real host, which keeps it where it was or moves it: what was lent is copied. */
+static int scripted_postpone(struct host *h, struct conn c)
+{
+    struct scripted *s = (struct scripted *)h;
+    const struct request *rq = &s->resumed;
+    int ticket = 0;
+
+    for (int i = 0; i < s->count; i++)
+        if (s->given[i].conn.fd == c.fd)
+            rq = &s->given[i];
+    assert_int_equal(rq->conn.fd, c.fd);
+    while (s->postponed[ticket].method.p != NULL)
+        assert_true(++ticket < HOST_POSTPONED_MAX);
+    s->postponed[ticket] = *rq;
+    s->postponed[ticket].method = copied(rq->method);
+    s->postponed[ticket].query = copied(rq->query);
+    s->postponed[ticket].body = copied(rq->body);
+    return ticket;
+}
+
+static void scripted_resume(struct host *h, int ticket, struct request *rq)
+{
+    struct scripted *s = (struct scripted *)h;
+
+    drop_request(&s->resumed);
+    *rq = s->resumed = s->postponed[ticket];
+    s->postponed[ticket] = (struct request){ .conn = { -1, 0 } };
+}
+
 static void scripted_park(struct host *h, struct conn c, int64_t key)
 {
     (void)h, (void)c, (void)key;
@@ -108,6 +154,8 @@ static bool scripted_idle(const struct host *h)
 }
 
 static const struct host_engine engine = { .next = scripted_next,
+                                           .postpone = scripted_postpone,
+                                           .resume = scripted_resume,
                                            .park = scripted_park,
                                            .begin = scripted_begin,
                                            .answer = scripted_answer,
@@ -131,6 +179,8 @@ static void start(struct rig *r)
     assert_non_null(r->core = core_new(r->store, &r->set));
     if (r->self != 0)
         rig_name(r, r->self);
+    if (rig_slice != 0)
+        r->core->slice = rig_slice;
 }
 
 void rig_name(struct rig *r, int64_t self)
@@ -143,6 +193,7 @@ static void stop(struct rig *r)
     core_free(r->core);
     store_close(r->store);
     drop_given((struct scripted *)r->host);
+    drop_postponed((struct scripted *)r->host);
     free(r->host);
 }
 
@@ -229,6 +280,7 @@ void rig_turn(struct rig *r, bool rang)
 
     while (host_next(r->host, &rq))
         core_take(r->core, r->host, &rq, r->now);
+    core_resume(r->core, r->host, r->now);
     if (rang)
         core_news(r->core);
     core_time(r->core, r->now, r->behind);
@@ -274,12 +326,27 @@ int rig_give(struct rig *r, const char *method, const char *query, const char *b
     return rig_give_bytes(r, span_of(method), span_of(query), span_of(body));
 }
 
+static bool is_postponed(const struct rig *r, int n)
+{
+    for (size_t i = 0; i < r->core->postponed_count; i++)
+        if (r->core->postponed[i].conn.fd == n)
+            return true;
+    return false;
+}
+
 int rig_send(struct rig *r, const char *method, const char *query, const char *body)
 {
     int n = rig_give(r, method, query, body);
 
     rig_turn(r, false);
+    while (is_postponed(r, n))
+        rig_turn(r, false);
     return n;
+}
+
+size_t rig_postponed(const struct rig *r)
+{
+    return r->core->postponed_count;
 }
 
 void rig_wait(struct rig *r, int64_t ms)
@@ -404,4 +471,13 @@ void client_join(struct client *c, struct rig *r, const char *channel)
     client_connect(c, r, "");
     snprintf(body, sizeof body, "42[\"create or join\",\"%s\"]", channel);
     assert_string_equal(client_post(c, body), "200 ok");
+}
+
+void client_use(const struct client *c, int64_t used_us)
+{
+    char sql[96];
+
+    snprintf(sql, sizeof sql, "SELECT id FROM session WHERE sid = '%s'", c->sid);
+    budget_spend(&c->rig->core->sessions, (uint64_t)rig_sql(c->rig, sql), c->rig->now,
+                 10 * c->rig->set.max_work_percent, used_us);
 }

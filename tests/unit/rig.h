@@ -18,6 +18,9 @@
 #include "settings.h"
 #include "store.h"
 
+/* How much of a POST is done in a turn, in rigs that are started from now on; 0: as much as usual. */
+extern int64_t rig_slice;
+
 #define RIG_REQUESTS 4096
 #define RIG_GIVEN 16
 
@@ -60,7 +63,8 @@ void rig_restart(struct rig *r);
 /* A second process on the same store, with its clock set to the first one's. Close it first. */
 void rig_join(struct rig *second, const struct rig *first);
 
-/* Send a request and run the turn. Returns the request's number. */
+/* Send a request and run the turn, and those that follow while it is postponed. Returns the request's
+ * number. */
 int rig_send(struct rig *r, const char *method, const char *query, const char *body);
 
 /* Put a request before the next turn, which may get several. Returns the request's number. */
@@ -80,6 +84,9 @@ void rig_wait(struct rig *r, int64_t ms);
 
 /* Run one turn, as when the bell rang. */
 void rig_turn(struct rig *r, bool rang);
+
+/* How many requests are postponed. */
+size_t rig_postponed(const struct rig *r);
 
 /* What request N was answered; NULL: it is held. */
 const char *rig_answer(const struct rig *r, int n);
@@ -106,6 +113,9 @@ const char *client_post(struct client *c, const char *body);
 
 /* Poll until nothing more is to be heard; the last poll stays held. Pings are answered. */
 const char *client_hear(struct client *c);
+
+/* C has kept the server busy for USED_US microseconds. */
+void client_use(const struct client *c, int64_t used_us);
 
 /* connect and `create or join` CHANNEL, hearing nothing of it yet. */
 void client_join(struct client *c, struct rig *r, const char *channel);

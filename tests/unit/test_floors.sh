@@ -39,6 +39,7 @@ sql_queries.h: store_*
 sql_views.h: store_*
 sql_upgrade_1.h: store_*
 sql_upgrade_2.h: store_*
+sql_upgrade_3.h: store_*
 sql_ctl.h: ctl_* polluxctl.c
 '
 

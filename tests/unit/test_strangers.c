@@ -1030,6 +1030,8 @@ static void open_rigs(struct rig *first, struct rig *second, uint64_t seed)
     static const char *const keys[] = { "POLLUX_LOG_EVENTS=no", "POLLUX_LEAVE_AFTER_MS=3000000",
                                         "POLLUX_LOG_LEVEL=error", NULL };
 
+    /* in every third store each POST takes as many turns as it can */
+    rig_slice = seed / PER_STORE % 3 == 0;
     rig_open(first, keys);
     rig_join(second, first);
     first->set.capacity = seed / PER_STORE % 2 == 0 ? 1000 : BYSTANDERS;
