@@ -929,7 +929,7 @@ void core_fail_turn(struct core *c, struct host *h)
     for (size_t i = 0; i < c->fresh_count; i++)
         while (park_take(c->park, c->fresh[i].session, &held))
             answer_unavailable(c, h, &held, true);
-    core_drop_postponed(c, h);          /* how far they had come may be undone */
+    core_give_up(c, h);                 /* how far they had come may be undone */
     forget_turn(c);
 }
 
@@ -989,9 +989,4 @@ void core_leave(struct core *c, int64_t now)
         else if (!store_failed(c->store))
             core_answer_held(c, id, "", SPAN("6"));
     }
-}
-
-void core_give_up(struct core *c, struct host *h)
-{
-    core_drop_postponed(c, h);
 }

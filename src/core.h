@@ -65,8 +65,10 @@ bool core_rings(struct core *c);
 void core_tidy(struct core *c, int64_t now);
 
 /* This process is about to end: held polls are answered, be it with a noop, and none is held from now
- * on. What is still postponed when the time is over is given up, in no turn. */
+ * on. */
 void core_leave(struct core *c, int64_t now);
+
+/* Answer all that is postponed with 503, outside of a turn or in one that fails. */
 void core_give_up(struct core *c, struct host *h);
 
 #endif

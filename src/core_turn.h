@@ -156,12 +156,10 @@ void core_visitor(struct span address, char out[ADDRESS_MAX]);
 const char *core_who(const struct call *call, const struct session *session);
 
 /* core_work.c: do what the call asks, of SESSION (NULL: to open one), now or later; leave the rest of
- * it, DONE being done, to a later turn; has SESSION a request that waits so? All that wait are
- * answered that nothing more comes of them. */
+ * it, DONE being done, to a later turn; has SESSION a request that waits so? */
 void core_work(struct call *call, struct session *session);
 void core_postpone(struct call *call, const struct session *session, const struct progress *done);
 bool core_has_postponed(const struct core *c, int64_t session);
-void core_drop_postponed(struct core *c, struct host *h);
 
 /* core_stats.c: is the call for the page of figures? Then it was answered. */
 bool core_stats(struct call *call);

@@ -211,12 +211,12 @@ size_t core_resume(struct core *c, struct host *h, int64_t now)
         core_take_again(c, h, &rq, now, &p.done, place);
         count++;
     }
-    if (heavy)                          /* half of the time is for others, and for other processes */
+    if (heavy && !c->leaving)           /* half of the time is for others, and for other processes */
         c->resume_ms = now + 2 * (int64_t)((stats_clock() - from) / 1000000);
     return count;
 }
 
-void core_drop_postponed(struct core *c, struct host *h)
+void core_give_up(struct core *c, struct host *h)
 {
     struct request rq;
 
