@@ -2,6 +2,7 @@
  * requests that do not arrive whole: the web server breaks off, or there is no memory. */
 #include "host_engine.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -16,6 +17,7 @@
 #include "record.h"
 
 #define BODY "42[\"chat\"]"             /* 10 bytes */
+#define MUCH 200000                     /* a body that no read takes at once */
 #define LARGE 3000000                   /* an answer that no socket takes at once */
 
 /* Read VARIABLES, the last NULL, into *RQ. Returns the body's length. */
@@ -71,6 +73,31 @@ static void variables_become_a_request(void **state)
         assert_true(span_is(rq.query, cases[i].query));
         assert_true(span_is(rq.path, "/socket.io/"));
         assert_int_equal(rq.again, cases[i].again);
+    }
+}
+
+static void what_the_web_server_refused_keeps_its_status(void **state)
+{
+    static const struct {
+        const char *status;
+        bool again;
+        int refused;
+    } cases[] = { { "REDIRECT_STATUS=400", false, 400 }, { "REDIRECT_STATUS=413", false, 413 },
+                  { "REDIRECT_STATUS=417", false, 417 }, { "REDIRECT_STATUS=500", true, 0 },
+                  { "REDIRECT_STATUS=501", false, 501 }, { "REDIRECT_STATUS=502", true, 0 },
+                  { "REDIRECT_STATUS=503", true, 0 },    { "REDIRECT_STATUS=504", true, 0 },
+                  { "REDIRECT_STATUS=505", false, 505 }, { "REDIRECT_STATUS=200", false, 0 },
+                  { "REDIRECT_STATUS=600", false, 0 } };
+    struct request rq;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const char *const variables[] = { "REQUEST_METHOD=GET", "QUERY_STRING=again=POST",
+                                          "REQUEST_URI=/socket.io/?sid=x", cases[i].status, NULL };
+        read_variables(&rq, variables);
+        assert_int_equal(rq.again, cases[i].again);
+        assert_int_equal(rq.refused, cases[i].refused);
+        assert_true(span_is(rq.query, rq.again || rq.refused != 0 ? "sid=x" : "again=POST"));
     }
 }
 
@@ -133,10 +160,12 @@ static void look(struct outcome *o, const struct request *rq)
 /* Let standard input be a pipe that holds SENT bytes of the body and then ends. */
 static void feed(size_t sent)
 {
+    static char body[MUCH] = BODY;
     int ends[2];
 
     assert_int_equal(pipe(ends), 0);
-    assert_int_equal(write(ends[1], BODY, sent), (ssize_t)sent);
+    assert_true(fcntl(ends[1], F_SETPIPE_SZ, MUCH) >= MUCH);
+    assert_int_equal(write(ends[1], body, sent), (ssize_t)sent);
     close(ends[1]);
     assert_int_equal(dup2(ends[0], STDIN_FILENO), STDIN_FILENO);
     close(ends[0]);
@@ -287,6 +316,18 @@ static void too_long_is_told_and_not_read(void **state)
     }
 }
 
+/* Else the web server may find nobody to give the rest to, and break the connection. */
+static void too_long_for_cgi_is_taken_to_its_end(void **state)
+{
+    struct outcome o = { .length = MUCH, .sent = MUCH };
+    char rest;
+
+    (void)state;
+    serve_cgi(&o);
+    assert_true(o.rq.body_too_long);
+    assert_int_equal(read(STDIN_FILENO, &rest, 1), 0);
+}
+
 static void (*served)(void *);
 
 static void serve_without(void *arg)
@@ -315,10 +356,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(variables_become_a_request),
+        cmocka_unit_test(what_the_web_server_refused_keeps_its_status),
         cmocka_unit_test(other_variables_are_read),
         cmocka_unit_test(a_proxy_is_told),
         cmocka_unit_test(a_body_that_breaks_off_is_told),
         cmocka_unit_test(too_long_is_told_and_not_read),
+        cmocka_unit_test(too_long_for_cgi_is_taken_to_its_end),
         cmocka_unit_test(without_memory_a_request_is_cut_or_whole),
     };
 
