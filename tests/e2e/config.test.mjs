@@ -5,8 +5,9 @@ import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { LIMIT_MS, program, until, within } from './harness.mjs';
 
 let dir;
@@ -242,4 +243,20 @@ describe('the store', () => {
         assert.equal((await run(check(store))).code, 0);
         assert.equal(existsSync(join(store, 'pollux.db')), false);
     });
+});
+
+describe('what is documented', () => {
+    const top = resolve(dirname(fileURLToPath(import.meta.url)), '..', '..');
+    /** The block of lighttpd's settings that maps requests to the program, as FILE has it: its lines without comments, in order of the alphabet. */
+    const block = (file) => {
+        const [, indent, lines] = /^( *)(\$HTTP\["url"\] =~ "\^\/socket[^]*?)^\1\}/m.exec(readFileSync(join(top, file), 'utf8').replaceAll('\\e', '\\'));
+        assert.ok(indent.length < 8, file);
+        return lines.replaceAll('@sbindir@', '/usr/sbin').replaceAll('@sysconfdir@', '/etc').split('\n')
+            .map((line) => line.replace(/\s+#.*/, '').replace(/\s+/g, ' ').replace(/,? ?$/, '').trim()).filter(Boolean).sort();
+    };
+
+    // The snippet is run by other tests.
+    for (const file of ['README.md', 'man/pollux.fcgi.8']) {
+        it(`lighttpd_is_set_as_in_the_snippet, ${file}`, () => assert.deepEqual(block(file), block('conf/lighttpd-pollux.conf.in')));
+    }
 });

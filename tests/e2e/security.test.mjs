@@ -387,6 +387,30 @@ const ways = (prefix, name) => ['..', '%2e%2e', '.%2e', '%2e.', '..%2f..', '%252
     .flatMap((dots) => [`${prefix}${dots}/${name}`, `${prefix}${dots}%2f${name}`, `${prefix}${dots}/${dots}/${name}`, `${prefix}x/${dots}/${dots}/${name}`])
     .concat([`${prefix}${name}`, `${prefix}/${name}`, `${prefix}.%00/../${name}`]);
 
+/** ./serve with ARGS, its temporary files in DIR, at PORT; text() is all that it says, stop() ends it. */
+function serve(t, dir, port, ...args) {
+    const child = spawn(join(top, 'serve'), ['--port', String(port), ...args], { env: { ...clean, TMPDIR: dir }, stdio: ['ignore', 'pipe', 'pipe'] });
+    t.after(() => child.kill('SIGKILL'));
+    const closed = emitted(child, 'close');
+    let text = '';
+    for (const stream of [child.stdout, child.stderr]) stream.on('data', (more) => { text += more; });
+    return {
+        child, text: () => text,
+        ready: () => until(() => /^ready /m.test(text) || child.exitCode !== null, 10 * LIMIT_MS, 'serve being ready, or its refusal'),
+        async stop() {
+            child.kill('SIGTERM');
+            await within(closed, 'the end of serve');
+        },
+    };
+}
+
+/** A folder that goes with the test. */
+function folder(t) {
+    const dir = mkdtempSync(join(tmpdir(), 'pollux-serve-'));
+    t.after(() => rmSync(dir, { recursive: true, force: true }));
+    return dir;
+}
+
 /** None of PATHS at PORT answers with what is hidden, or with a database. */
 async function servesNone(port, paths) {
     for (const path of paths) {
@@ -417,34 +441,22 @@ describe('files', () => {
     });
 
     it('serve_gives_away_nothing_but_the_pages', async (t) => {
-        const dir = mkdtempSync(join(tmpdir(), 'pollux-serve-'));
-        t.after(() => rmSync(dir, { recursive: true, force: true }));
-        const env = { ...clean, TMPDIR: dir };
+        const dir = folder(t);
         const port = await freePort();
-        const start = (...args) => spawn(join(top, 'serve'), ['--port', String(port), ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
         symlinkSync(htdocs, join(dir, 'link'));
         for (const data of [join(htdocs, 'data'), `${htdocs}/../htdocs/data/deeper`, join(dir, 'link', 'data')]) {
-            const child = start('--data', data);
-            let text = '';
-            for (const stream of [child.stdout, child.stderr]) stream.on('data', (more) => { text += more; });
-            const closed = emitted(child, 'close');
-            await until(() => /^ready /m.test(text) || child.exitCode !== null, 10 * LIMIT_MS, 'the refusal');
-            child.kill('SIGTERM');
-            await within(closed, 'the end of serve');
+            const refused = serve(t, dir, port, '--data', data);
+            await refused.ready();
+            await refused.stop();
             const made = existsSync(join(htdocs, 'data'));
             rmSync(join(htdocs, 'data'), { recursive: true, force: true });
-            assert.match(text, /--data .*data.* served to everybody/);
-            assert.equal(child.exitCode, 1);
+            assert.match(refused.text(), /--data .*data.* served to everybody/);
+            assert.equal(refused.child.exitCode, 1);
             assert.ok(!made);
         }
-        const child = start('--data', join(dir, 'data'));
-        t.after(() => child.kill('SIGKILL'));
-        const closed = emitted(child, 'close');
-        let out = '';
-        child.stdout.on('data', (text) => { out += text; });
-        child.stderr.on('data', (text) => { out += text; });
-        await until(() => /^ready /m.test(out) || child.exitCode !== null, 10 * LIMIT_MS, 'serve being ready');
-        assert.match(out, /^ready /m);
+        const server = serve(t, dir, port, '--data', join(dir, 'data'));
+        await server.ready();
+        assert.match(server.text(), /^ready /m);
         try {
             writeFileSync(join(dir, 'data', 'hidden'), hidden);
             for (const name of readdirSync(join(dir, 'data'))) await servesNone(port, [...ways('/', `data/${name}`), ...ways('/socket.io/', `data/${name}`), `/${name}`]);
@@ -453,8 +465,7 @@ describe('files', () => {
             assert.match(page, /^HTTP\/1\.\d 200 /);
             for (const header of [/^Content-Security-Policy: .*frame-ancestors 'none'/m, /^Referrer-Policy: same-origin/m, /^X-Content-Type-Options: nosniff/m]) assert.match(page, header);
         } finally {
-            child.kill('SIGTERM');
-            await within(closed, 'the end of serve');
+            await server.stop();
         }
     });
 
@@ -469,6 +480,86 @@ describe('files', () => {
             for (const prefix of ['/', '/pollux/', '/pollux', '/socket.io/', '/socket.io/socket.io.', '/pollux/socket.io/']) {
                 await servesNone(port, ['hidden', 'pollux/hidden', 'data/hidden', 'data/pollux.db', 'etc/hidden', 'etc/pollux.conf'].flatMap((name) => ways(prefix, name)));
             }
+        } finally {
+            await snippet.stop();
+        }
+    });
+});
+
+// ---- uploads
+
+/** The size of all files below DIR, the store's left out. */
+const stored = (dir) => readdirSync(dir, { withFileTypes: true, recursive: true }).map((one) => {
+    try {
+        const path = join(one.parentPath ?? one.path, one.name);
+        return one.isFile() && !path.startsWith(join(dir, 'data', '/')) ? statSync(path).size : 0;
+    } catch {
+        return 0; // it has gone meanwhile
+    }
+}).reduce((sum, size) => sum + size, 0);
+
+const BOUND = 1048576; // a little more than max_payload_bytes
+
+/**
+ * Begin a POST to PORT whose length is as HEAD says, and send until it is answered; it never ends. Meanwhile no more is in the files
+ * below DIR than a POST may have. Returns the answer.
+ */
+function uploadTo(port, dir, head) {
+    return within(new Promise((done, fail) => {
+        const socket = net.connect(port, '127.0.0.1');
+        const piece = `10000\r\n${'x'.repeat(65536)}\r\n`;
+        let answer = '', sent = 0;
+        const more = () => {
+            const size = stored(dir);
+            if (size > BOUND) socket.destroy(fail(new Error(`${size} bytes are stored`)));
+            else if (!answer && sent < 20 * BOUND) sent += piece.length, socket.write(piece, () => setImmediate(more));
+            else if (!answer) socket.destroy(fail(new Error(`${sent} bytes were taken, and no answer`)));
+        };
+        socket.on('data', (data) => { answer += data; });
+        socket.on('error', () => {}); // it closes while we still send
+        socket.on('close', () => done(answer));
+        socket.write(`POST /socket.io/?EIO=4&transport=polling&sid=nobody HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nOrigin: http://127.0.0.1:${port}\r\n`
+            + `Content-Type: text/plain\r\nConnection: close\r\n${head}\r\n\r\n`, more);
+    }), 'an answer');
+}
+
+/** Whatever is as long as the program takes gets through at PORT; what is longer is refused before it is stored below DIR. */
+async function takesNoMoreThanItMay(t, port, dir, words) {
+    const client = engine(`http://127.0.0.1:${port}`);
+    t.after(() => client.end());
+    await client.connect();
+    await client.send(`42["x","${'x'.repeat(999990)}"]`);
+    for (const head of ['Content-Length: 40000000', 'Transfer-Encoding: chunked']) {
+        const answer = await uploadTo(port, dir, head);
+        assert.match(answer, /^HTTP\/1\.1 413 /, head);
+        assert.match(answer, words, head);
+        assert.doesNotMatch(answer, /^retry-after/im, head);
+    }
+    await client.send('42["still here"]');
+}
+
+const OURS = /\r\n\r\n[^]*\{"code":3,"message":"[^"]*413[^"]*maxPayload[^"]*"\}/;
+
+describe('uploads', () => {
+    for (const [how, words] of [['', OURS], ['--cgi', /413/]]) { // as CGI the words are the web server's own
+        it(`that_are_too_long_are_stored_nowhere, serve ${how}`, async (t) => {
+            const dir = folder(t);
+            const port = await freePort();
+            const server = serve(t, dir, port, '--data', join(dir, 'data'), ...how ? [how] : []);
+            await server.ready();
+            try {
+                await takesNoMoreThanItMay(t, port, dir, words);
+            } finally {
+                await server.stop();
+            }
+        });
+    }
+
+    it('that_are_too_long_are_stored_nowhere, the snippet', async (t) => {
+        const snippet = await startSnippet();
+        t.after(() => snippet.remove());
+        try {
+            await takesNoMoreThanItMay(t, snippet.port, snippet.dir, OURS);
         } finally {
             await snippet.stop();
         }
