@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process';
 import { once as emitted } from 'node:events';
 import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
-import { tmpdir } from 'node:os';
+import { hostname, tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -365,6 +365,19 @@ describe('pages of other sites', () => {
         held.end();
     });
 
+    it('who_may_ask_may_read_why_it_is_refused', async () => {
+        const query = { QUERY_STRING: 'EIO=4&transport=polling&sid=x', REQUEST_URI: '/socket.io/?EIO=4&transport=polling&sid=x' };
+        const refusals = { 413: [{ ...query, REDIRECT_STATUS: '413', QUERY_STRING: 'again=POST' }], 503: [query, '42', { cut: 9 }] };
+        for (const [status, [params, ...rest]] of Object.entries(refusals)) {
+            const ask = (server, HTTP_ORIGIN) => fastcgi(server, { ...params, HTTP_ORIGIN }, ...rest);
+            const readable = await ask(any.server, 'https://friend.example');
+            assert.match(readable, new RegExp(`^Status: ${status} [^]*\r\nAccess-Control-Allow-Origin: https://friend\\.example\r\n`));
+            const hidden = await ask(of.server, 'https://evil.example');
+            assert.match(hidden, new RegExp(`^Status: ${status} `));
+            assert.doesNotMatch(hidden, /access-control-allow-origin/i);
+        }
+    });
+
     it('answers_are_nothing_that_a_browser_would_run', async () => {
         const a = await of.joined(channelName());
         for (const [answer, type] of [[await of.client().open(), 'text/plain; charset=UTF-8'], [await a.get(undefined, { query: { sid: '<script>' } }), 'application/json'],
@@ -464,6 +477,21 @@ describe('files', () => {
             const page = await bytesTo({ port }, 'GET /call.html HTTP/1.0\r\n\r\n');
             assert.match(page, /^HTTP\/1\.\d 200 /);
             for (const header of [/^Content-Security-Policy: .*frame-ancestors 'none'/m, /^Referrer-Policy: same-origin/m, /^X-Content-Type-Options: nosniff/m]) assert.match(page, header);
+        } finally {
+            await server.stop();
+        }
+    });
+
+    it('serve_answers_to_the_names_of_this_machine_alone', async (t) => {
+        const dir = folder(t);
+        const port = await freePort();
+        const server = serve(t, dir, port, '--data', join(dir, 'data'));
+        await server.ready();
+        const ask = (name) => bytesTo({ port }, `GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: ${name}:${port}\r\nOrigin: http://${name}:${port}\r\n`
+            + 'Sec-Fetch-Site: same-origin\r\nConnection: close\r\n\r\n');
+        try {
+            for (const name of ['127.0.0.1', 'localhost', hostname(), `${hostname()}.local`]) assert.match(await ask(name), /^HTTP\/1\.1 200 /, name);
+            assert.match(await ask('rebound.example'), /^HTTP\/1\.1 403 [^]*rebound\.example.* served_hosts/);
         } finally {
             await server.stop();
         }
