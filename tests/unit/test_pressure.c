@@ -704,6 +704,35 @@ static void a_post_that_waits_has_a_bound_too(void **state)
     rig_close(&r);
 }
 
+/* One POST that asks for more answers than may wait: the rest of it waits until there is room. */
+static void the_rest_of_a_post_waits_for_room(void **state)
+{
+    enum { PACKETS = 300, MOST = 50 };
+    static const char *const keys[] = { "POLLUX_MAX_QUEUED_MESSAGES=50", NULL };
+    char query[96], *body = times(PACKETS, "42%[\"x\"]");
+    const char *answer = "429 ";
+    struct rig r;
+    struct client a;
+
+    (void)state;
+    rig_slice = 1;
+    rig_open(&r, keys);
+    rig_slice = 0;
+    client_connect(&a, &r, "");
+    client_post(&a, "42[\"y\"]");
+    snprintf(query, sizeof query, "EIO=4&transport=polling&t=many-answers&sid=%s", a.sid);
+    for (int i = 0; i < 20 && strncmp(answer, "429 ", 4) == 0; i++) {
+        answer = rig_answer(&r, rig_send(&r, "POST", query, body));
+        assert_in_range(rig_sql(&r, "SELECT count(*) FROM delivery WHERE arrived_ms IS NULL"), MOST,
+                        2 * MOST + 1);
+        client_hear(&a);
+    }
+    assert_string_equal(answer, "200 ok");
+    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM message WHERE type = 3"), PACKETS);
+    free(body);
+    rig_close(&r);
+}
+
 #define HALF "452-[\"file\",{\"_placeholder\":true,\"num\":0},{\"_placeholder\":true,\"num\":1}]"
 
 /* What has come of an event is written once, whatever else its session asks for. */
@@ -742,6 +771,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(half_an_event_is_written_once),
         cmocka_unit_test(a_post_that_waits_has_a_bound_too),
+        cmocka_unit_test(the_rest_of_a_post_waits_for_room),
         cmocka_unit_test(coming_and_going_fills_no_queue_beyond_its_bound),
         cmocka_unit_test(farewells_fill_no_queue_beyond_its_bound),
         cmocka_unit_test(seat_of_one_away_is_given_whatever_waits_for_it),
