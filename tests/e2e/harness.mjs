@@ -436,6 +436,7 @@ export function engine(url, path = '/socket.io/') {
     const self = {
         sid: null,
         handshake: null,
+        origin: new URL(url).origin,
 
         /** The address of a request. QUERY adds to or replaces what a client sends; undefined leaves a part out. */
         address(query = {}) {
@@ -459,7 +460,7 @@ export function engine(url, path = '/socket.io/') {
             const bytes = Buffer.isBuffer(body) ? body : Buffer.from(body);
             return request(self.address({ ...(t === undefined ? {} : { t }), ...query }), {
                 method: 'POST', agent, pieces, body: pieces ? undefined : bytes,
-                headers: { Origin: new URL(url).origin, 'Content-Type': 'text/plain;charset=UTF-8', 'Content-Length': pieces ? Buffer.concat(pieces).length : bytes.length, ...headers },
+                headers: { Origin: self.origin, 'Content-Type': 'text/plain;charset=UTF-8', 'Content-Length': pieces ? Buffer.concat(pieces).length : bytes.length, ...headers },
             });
         },
 

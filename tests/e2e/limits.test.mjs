@@ -178,6 +178,13 @@ describe('what is refused', () => {
         P310: [{}, async ({ client }) => {
             for (let i = 0; i < 30; i++) assert.equal((await client().open({}, { Origin: 'https://evil.example' })).status, 403);
         }, /https:\/\/evil\.example .* allowed_origins/],
+        P311: [{ POLLUX_SERVED_HOSTS: '127.0.0.1' }, async ({ client }) => {
+            for (let i = 0; i < 30; i++) assert.equal((await client().open({}, { Host: 'rebound.example' })).status, 403);
+        }, /rebound\.example .* served_hosts/],
+        P312: [{ POLLUX_MAX_SESSIONS: 1 }, async ({ client }) => {
+            // starting has asked for one, which is there for a while
+            for (let refused = 0; refused < 30;) refused += (await client().open()).status === 403;
+        }, /max_sessions/],
         P313: [{ POLLUX_MAX_SESSIONS_PER_ADDRESS: 1 }, async ({ client }) => {
             await client().open();
             for (let i = 0; i < 30; i++) assert.equal((await client().open()).status, 403);
@@ -193,11 +200,25 @@ describe('what is refused', () => {
             let refused = 0;
             while (refused < 10) refused += (await ask(sender.socket, 'x')).error?.code === 'queue_full';
         }, /max_queued_messages \(20\)/],
+        P316: [{ POLLUX_MAX_QUEUED_MESSAGES: 20 }, async ({ client }) => {
+            const one = client();
+            await one.connect();
+            for (let refused = 0; refused < 10;) refused += (await one.post('427["create or join",7]')).status === 429;
+        }, /max_queued_messages \(20\)/],
         P317: [{ POLLUX_MAX_PACKETS_PER_PAYLOAD: 3 }, async ({ client }) => {
             const one = client();
             await one.open();
             for (let i = 0; i < 10; i++) assert.equal((await one.post('3\x1e3\x1e3\x1e3')).status, 413);
         }, /max_packets_per_payload \(3\)/],
+        P318: [{ POLLUX_MAX_WORK_PERCENT: 1, POLLUX_MAX_QUEUED_MESSAGES: 1000000 }, async ({ client }) => {
+            const one = client();
+            await one.connect();
+            const much = Array.from({ length: 200 }, (_, i) => `42["x",${i}]`).join('\x1e');
+            for (let refused = 0; refused < 10;) {
+                const answers = await Promise.all(Array.from({ length: 100 }, () => fetch(one.address(), { method: 'POST', body: much, headers: { Origin: one.origin } })));
+                refused += answers.filter(({ status }) => status === 429).length;
+            }
+        }, /max_work_percent \(1\)/],
     };
     for (const [code, [env, body, expected]] of Object.entries(cases)) {
         it(`leaves_few_lines, ${code}`, limited(env, async (at) => {
