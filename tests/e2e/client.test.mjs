@@ -353,12 +353,13 @@ const rules = [
             return [reason, log.lines];
         }, ['transport error', [[status === 200 ? 'Error: server error' : 'Error: xhr poll error']]]]),
 
-    ['heartbeat', { hello: { pingInterval: 50, pingTimeout: 50 } }, {}, async ({ stage, socket, log }) => {
+    // Each ping comes well before the time is over, and all four take longer than it.
+    ['heartbeat', { hello: { pingInterval: 600, pingTimeout: 900 } }, {}, async ({ stage, socket, log }) => {
         await heard(socket, 'connect');
         socket.io.on('ping', () => log('ping'));
         for (let i = 0; i < 4; i++) {
             stage.say('2');
-            await sleep(40);
+            await sleep(400);
         }
         const [reason] = await heard(socket, 'disconnect');
         return [log.lines.length, stage.said().filter((p) => p === '3').length, reason];

@@ -11,7 +11,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { once as emitted } from 'node:events';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import http from 'node:http';
 import { createRequire } from 'node:module';
 import net from 'node:net';
@@ -239,12 +239,13 @@ export async function startPollux({ procs = 1, maxProcs = 1, cgi = false, env = 
         /** Start again after crash(): same port, same data. */
         async start() {
             const [command, ...args] = [...mortal, lighttpdBinary(), '-D', '-f', conf];
+            const words = openSync(join(dir, 'stderr.log'), 'a');
             child = spawn(command, args, {
                 detached: true,
-                stdio: ['ignore', 'ignore', 'pipe'],
+                stdio: ['ignore', 'ignore', words],
                 env: { PATH: process.env.PATH, ...sanitizerOptions() },
             });
-            child.stderr.on('data', (data) => writeFileSync(join(dir, 'stderr.log'), data, { flag: 'a' }));
+            closeSync(words);
             running.add(server);
             await until(answers, LIMIT_MS, 'an answer to a handshake').catch((error) => {
                 const log = logText();

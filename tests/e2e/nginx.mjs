@@ -1,7 +1,7 @@
 // The program on a socket of its own, alone or behind nginx or Apache; or started by Apache's mod_fcgid.
 
 import { spawn } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, closeSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
@@ -45,8 +45,9 @@ export const childrenOf = (pid) => readFileSync(`/proc/${pid}/task/${pid}/childr
 /** A process that ends with the test; its words go to FILE. */
 export function run(t, command, args, { env = {}, file, input = 'ignore' }) {
     const own = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('POLLUX_')));
-    const child = spawn(command, args, { env: { ...own, ...env }, stdio: [input, 'pipe', 'pipe'] });
-    for (const stream of [child.stdout, child.stderr]) stream.on('data', (data) => writeFileSync(file, data, { flag: 'a' }));
+    const words = openSync(file, 'a');
+    const child = spawn(command, args, { env: { ...own, ...env }, stdio: [input, words, words] });
+    closeSync(words);
     const ended = new Promise((done) => child.on('exit', done));
     t.after(async () => {
         child.kill('SIGTERM');
