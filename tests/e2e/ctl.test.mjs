@@ -14,8 +14,8 @@ import { official, once, peer, startPollux } from './harness.mjs';
 const top = resolve(dirname(fileURLToPath(import.meta.url)), '..', '..');
 const program = resolve(process.env.POLLUX_CTL ?? join(process.env.POLLUX_BUILD ?? top, 'polluxctl'));
 const slow = Number(process.env.POLLUX_SLOW ?? 1);
-const sources = (name) => readFileSync(join(top, 'sql', name), 'utf8');
-const VERSION = Number(/STORE_VERSION (\d+)/.exec(readFileSync(join(top, 'src', 'store_format.h'), 'utf8'))[1]);
+const sources = (name) => readFileSync(join(top, 'sql', 'sqlite', name), 'utf8');
+const VERSION = Number(/STORE_VERSION (\d+)/.exec(readFileSync(join(top, 'src', 'store', 'sqlite', 'format.h'), 'utf8'))[1]);
 const quote = (text) => `'${text.replaceAll("'", "''")}'`;
 
 const T0 = 1764000000000;               // 2025-11-24 16:00:00 UTC

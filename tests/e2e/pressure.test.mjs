@@ -21,7 +21,7 @@ const memory = (server) => server.pids().reduce((sum, pid) => {
 }, 0);
 const size = (server) => readdirSync(server.dataDir).reduce((sum, name) => sum + statSync(join(server.dataDir, name)).size, 0) / 1e6;
 
-const WAL_MB = 64;                      // what the write-ahead log may have (src/store_tidy.c); the keeper begins it anew at half of that
+const WAL_MB = 64;                      // what the write-ahead log may have (src/store/sqlite/tidy.c); the keeper begins it anew at half of that
 
 /** Run BODY(of) under pressure while a pair talks; the pair must not notice. LIMITS: megabytes of memory and files, at any time. */
 const besides = (options, limits, body) => (t) => withPollux(options, async (server) => {

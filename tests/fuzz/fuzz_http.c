@@ -4,8 +4,8 @@
  * The input is lines NAME=value, as in CGI's environment; ALLOWED is the setting, not a variable.
  */
 #include "fuzz.h"
-#include "host_engine.h"
-#include "http.h"
+#include "host/kind.h"
+#include "wire/http.h"
 
 #define VARIABLES_MAX 32
 

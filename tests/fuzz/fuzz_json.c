@@ -1,8 +1,8 @@
 /* fuzz_json.c - any text: whether it is JSON is said with the place where it ceases to be, what the
  * walks yield is JSON by itself, strings decode and encode to the same. */
-#include "eio.h"
+#include "wire/eio.h"
 #include "fuzz.h"
-#include "json.h"
+#include "wire/json.h"
 
 static bool is_json(struct span text)
 {

@@ -1,8 +1,8 @@
 /* fuzz_mask.c - any text: masking takes addresses away and nothing else. JSON stays JSON, what is
  * masked once is masked, and no IPv4 address that stands by itself is left. */
 #include "fuzz.h"
-#include "json.h"
-#include "mask.h"
+#include "wire/json.h"
+#include "store/sqlite/mask.h"
 
 /* May C be of an address, or of what stands in place of one? */
 static bool is_of_address(char c)

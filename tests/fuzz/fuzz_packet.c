@@ -1,9 +1,9 @@
 /* fuzz_packet.c - any Socket.IO packet: its pieces lie in it and are what they should be, built
  * again from them it is read as the same, and every placeholder is one of an attachment. */
-#include "eio.h"
+#include "wire/eio.h"
 #include "fuzz.h"
-#include "json.h"
-#include "sio.h"
+#include "wire/json.h"
+#include "wire/sio.h"
 
 static bool is_json(struct span text)
 {

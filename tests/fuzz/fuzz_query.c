@@ -1,7 +1,7 @@
 /* fuzz_query.c - any query string: what is found in it is decoded within its bounds, and says the
  * same when it is encoded again. */
 #include "fuzz.h"
-#include "http.h"
+#include "wire/http.h"
 
 #define NAMES_MAX 8                     /* of the query's own names, besides ours */
 

@@ -3,7 +3,7 @@
  *
  * The first byte of the input says how long the pieces are; the rest is what the web server sends. */
 #include "fuzz.h"
-#include "record.h"
+#include "host/record.h"
 
 #define BODY_MAX 100
 

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "fuzz.h"
-#include "settings.h"
+#include "base/settings.h"
 
 #define SEPARATOR '\x1e'
 #define VARIABLES_MAX 32
@@ -35,7 +35,7 @@ static void try_ranges(const struct settings *s)
 #define SETTING_BOOL(name, fallback, help) must(s->name == true || s->name == false);
 #define SETTING_TEXT(name, fallback, help) must(s->name != NULL);
 #define SETTING_CHOICE(name, fallback, choices, help) must(s->name >= 0 && s->name < 4);
-#include "settings.def"
+#include "base/settings.def"
     must(s->store[0] == '/' && s->max_queued_bytes >= s->max_payload_bytes);
     must(s->path[0] == '/' && s->path[strlen(s->path) - 1] == '/' && s->namespaces[0] == '/');
 }
@@ -46,7 +46,7 @@ static void try_same(const struct settings *a, const struct settings *b)
 #define SETTING_BOOL(name, fallback, help) must(a->name == b->name);
 #define SETTING_TEXT(name, fallback, help) must(strcmp(a->name, b->name) == 0);
 #define SETTING_CHOICE(name, fallback, choices, help) must(a->name == b->name);
-#include "settings.def"
+#include "base/settings.def"
 }
 
 static void try_printed(const struct settings *s)

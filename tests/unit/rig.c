@@ -6,11 +6,11 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "core_turn.h"
-#include "db.h"
-#include "host_engine.h"
-#include "loop.h"
-#include "store_sqlite.h"
+#include "core/turn.h"
+#include "store/sqlite/db.h"
+#include "host/kind.h"
+#include "run/loop.h"
+#include "store/sqlite/engine.h"
 
 int64_t rig_slice;
 

@@ -14,9 +14,9 @@
 
 #include <cmocka.h>
 
-#include "core.h"
-#include "settings.h"
-#include "store.h"
+#include "core/core.h"
+#include "base/settings.h"
+#include "store/store.h"
 
 /* How much of a POST is done in a turn, in rigs that are started from now on; 0: as much as usual. */
 extern int64_t rig_slice;

@@ -7,7 +7,7 @@
 
 #include <cmocka.h>
 
-#include "budget.h"
+#include "core/budget.h"
 
 #define PER_MS 100
 

@@ -1,5 +1,5 @@
 /* test_buf.c - growing and borrowed runs of bytes. */
-#include "buf.h"
+#include "base/buf.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,5 +1,5 @@
 /* test_eio.c - every Engine.IO packet type, every refusal. */
-#include "eio.h"
+#include "wire/eio.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,158 +1,127 @@
 #!/bin/sh
-# The floors: a source includes its own header and headers of lower floors only; one file alone sees sqlite3.h,
-# none FastCGI's library. First the rule is tried on made-up sources, so that a rule which lets everything pass fails.
+# The floors: a source includes headers of its own folder and of those below it; one file alone sees sqlite3.h, none
+# FastCGI's library. First the rule is tried on made-up sources, so that a rule which lets everything pass fails.
 set -eu
 
 src=${srcdir:-.}/src
 [ -d "$src" ] || src=$(dirname "$0")/../../src
 
-# Bottom first. Files on one line do not see each other; "name*" stands for every file of a part, whose files do.
-floors='
-buf
-id log
-settings
-json
-eio sio http record mask seen presence budget
-half
-db host stats store_format
-store park bell
-signaling* store_* host_*
-core*
-loop
-takeover
-supervise
-main
-ctl_*
-polluxctl
+# folder: the folders whose headers it may include besides its own
+below='
+base:
+wire: base
+host: base
+store: base wire
+store/sqlite: base wire store
+rules: base wire store
+core: base wire host store rules
+run: base host store core
+ctl: base wire store
 '
 
-# header: the files that may include it
+# header: the files and folders that may include it. Those of one file of a folder, and what is nobody's.
 alone='
 fcgiapp.h:
 fcgi_stdio.h:
 fcgios.h:
-sqlite3.h: db.c
-cjson/cJSON.h: ctl_* polluxctl.c
-ini.h: settings.c
-sql_schema.h: store_*
-sql_queries.h: store_*
-sql_views.h: store_*
-sql_upgrade_1.h: store_*
-sql_upgrade_2.h: store_*
-sql_upgrade_3.h: store_*
-sql_ctl.h: ctl_* polluxctl.c
+sqlite3.h: store/sqlite/db.c
+cjson/cJSON.h: ctl
+ini.h: base/settings.c
+sql_schema.h: store/sqlite
+sql_queries.h: store/sqlite
+sql_views.h: store/sqlite
+sql_upgrade_1.h: store/sqlite
+sql_upgrade_2.h: store/sqlite
+sql_upgrade_3.h: store/sqlite
+sql_ctl.h: ctl
+store/sqlite/db.h: store/sqlite ctl
+store/sqlite/format.h: store/sqlite ctl
+store/sqlite/mask.h: store/sqlite ctl
 '
 
 # Print what breaks the rule in the folder $1; status 1 when anything does.
 judge() {
-    (cd "$1" && ls) | grep '\.[ch]$' | "${AWK:-awk}" -v dir="$1" -v floors="$floors" -v alone="$alone" '
-    # The row of the table that NAME (without its ending) is in: its number, and the entry itself in ENTRY.
-    function floor(name,    i, n, words, j, k)
+    (cd "$1" && find . -name '*.[ch]' | sed 's,^\./,,' | sort) |
+        "${AWK:-awk}" -v dir="$1" -v below="$below" -v alone="$alone" '
+    function folder(path)
     {
-        ENTRY = ""
-        for (i = 1; i <= rows; i++) {
-            n = split(row[i], words, " ")
-            for (j = 1; j <= n; j++)
-                if (words[j] == name) {
-                    ENTRY = name
-                    return i
-                }
-        }
-        for (i = 1; i <= rows; i++) {
-            n = split(row[i], words, " ")
-            for (k = 1; k <= n; k++)
-                if (matches(name, words[k])) {
-                    ENTRY = words[k]
-                    return i
-                }
-        }
-        return 0
+        return path ~ /\// ? substr(path, 1, length(path) - length(base(path)) - 1) : "."
     }
-    function matches(name, pattern)
+    function base(path)
     {
-        return pattern ~ /\*$/ ? index(name, substr(pattern, 1, length(pattern) - 1)) == 1 : name == pattern
+        sub(/^.*\//, "", path)
+        return path
     }
-    # What host.h promises is kept by host.c and host_*.c together, which stand above it.
-    function stem(file)
+    # Is WORD in the list TEXT?
+    function lists(text, word)
     {
-        if (file == "host.c")
-            return "host_common"
-        sub(/\.[ch]$/, "", file)
-        return file
-    }
-    function same(header, file)
-    {
-        sub(/\.h$/, ".c", header)
-        sub(/\.h$/, ".c", file)
-        return header == file
+        return index(" " text " ", " " word " ") != 0
     }
     function complain(where, what)
     {
         print where ": " what
         bad = 1
     }
-    # May FILE include "header"? The programs for operators stand beside the server, on the wire floor.
-    function judge_own(file, where, header,    mine, theirs, entry, other)
+    function judge_include(file, where, header, own,    mine, theirs)
     {
-        if (header in allowed)
-            return judge_alone(file, where, header)
-        if (header == "settings.def" && stem(file) == "settings" || same(header, file))
-            return 0
-        mine = floor(stem(file)); entry = ENTRY
-        theirs = floor(stem(header)); other = ENTRY
-        if (theirs == 0)
-            return complain(where, header " is on no floor")
-        if (other == entry && entry ~ /\*$/)
-            return 0
-        if (theirs >= mine)
-            return complain(where, header " is not below " file)
-        if (entry ~ /ctl/ && other != "ctl_*" && theirs > floor("db"))
-            return complain(where, "polluxctl stands on the store file alone, not on " header)
-        return 0
+        mine = folder(file)
+        theirs = folder(header)
+        if (header in allowed) {
+            if (!lists(allowed[header], file) && !lists(allowed[header], mine))
+                complain(where, header " is for " (allowed[header] != "" ? allowed[header] : "nobody"))
+        } else if (own && theirs == ".")
+            complain(where, header " is in no folder")
+        else if (own && theirs != mine && !lists(may[mine], theirs))
+            complain(where, theirs " is not below " mine)
     }
-    function judge_alone(file, where, header,    n, words, i)
+    function judge_name(file,    name)
     {
-        n = split(allowed[header], words, " ")
+        if (!(folder(file) in may))
+            complain(file, "its folder is on no floor; give it one in tests/unit/test_floors.sh")
+        name = base(file)
+        sub(/\.[ch]$/, "", name)
+        if (name in place && place[name] != folder(file))
+            complain(file, "there is a " name " in " place[name] ", too")
+        place[name] = folder(file)
+    }
+    function read_table(text, table,    lines, n, i, at)
+    {
+        n = split(text, lines, "\n")
         for (i = 1; i <= n; i++)
-            if (matches(file, words[i]))
-                return 0
-        return complain(where, header " is for " (n > 0 ? allowed[header] : "nobody"))
+            if ((at = index(lines[i], ":")) != 0) {
+                table[substr(lines[i], 1, at - 1)] = substr(lines[i], at + 2)
+            }
     }
     BEGIN {
-        n = split(floors, lines, "\n")
-        for (i = 1; i <= n; i++)
-            if (lines[i] != "")
-                row[++rows] = lines[i]
-        n = split(alone, lines, "\n")
-        for (i = 1; i <= n; i++)
-            if (split(lines[i], part, ":") == 2)
-                allowed[part[1]] = part[2]
+        read_table(below, may)
+        read_table(alone, allowed)
     }
     {
         file = $0
-        if (floor(stem(file)) == 0)
-            complain(file, "is on no floor; give it one in tests/unit/test_floors.sh")
+        judge_name(file)
         for (line = 1; (getline text < (dir "/" file)) > 0; line++) {
             if (text !~ /^[ \t]*#[ \t]*include[ \t]*[<"]/)
                 continue
-            where = file ":" line
             header = text
             sub(/^[^<"]*[<"]/, "", header)
             sub(/[>"].*$/, "", header)
-            if (text ~ /include[ \t]*"/)
-                judge_own(file, where, header)
-            else if (header in allowed)
-                judge_alone(file, where, header)
+            judge_include(file, file ":" line, header, text ~ /include[ \t]*"/)
         }
         close(dir "/" file)
     }
     END { exit bad }'
 }
 
-# Put the line $2 into a source $1 of its own and see that judge says $3.
-refuses() {
-    rm -f "$trial"/*
+# Put the line $2 into a source $1 of its own.
+write_trial() {
+    rm -rf "${trial:?}"/*
+    mkdir -p "$trial/${1%/*}"
     echo "$2" > "$trial/$1"
+}
+
+# See that judge says $3 of it; that it says nothing.
+refuses() {
+    write_trial "$1" "$2"
     if said=$(judge "$trial"); then
         echo "not noticed: $1 with $2"
         exit 1
@@ -163,31 +132,32 @@ refuses() {
     esac
 }
 takes() {
-    rm -f "$trial"/*
-    echo "$2" > "$trial/$1"
+    write_trial "$1" "$2"
     judge "$trial" || { echo "refused: $1 with $2"; exit 1; }
 }
 
 trial=$(mktemp -d)
 trap 'rm -rf "$trial"' EXIT
 
-refuses buf.c '#include "log.h"' 'log.h is not below buf.c'
-refuses eio.c '#include "sio.h"' 'sio.h is not below eio.c'
-refuses signaling.c '  # include "core.h"' 'core.h is not below signaling.c'
-refuses signaling.c '#include <sqlite3.h>' 'sqlite3.h is for'
-refuses host_fcgi.c '#include <fcgiapp.h>' 'fcgiapp.h is for'
-refuses core.c '#include "sqlite3.h"' 'sqlite3.h is for'
-refuses signaling.c '#include "store_sqlite.h"' 'store_sqlite.h is not below'
-refuses ctl_log.c '#include "store.h"' 'stands on the store file alone'
-refuses nowhere.c '' 'is on no floor'
-refuses core.c '#include "nowhere.h"' 'is on no floor'
-takes host_fcgi.c '#include "half.h"'
-takes db.c '#include <sqlite3.h>'
-takes store_channel.c '#include "store_sqlite.h"'
-takes core.c '#include "signaling.h"'
-takes host.c '#include "host_engine.h"'
-refuses host.h '#include "host_engine.h"' 'host_engine.h is not below'
-takes ctl_log.c '#include "db.h"'
-takes settings.c '#include "settings.def"'
+refuses base/buf.c '#include "wire/eio.h"' 'wire is not below base'
+refuses rules/say.c '  # include "core/core.h"' 'core is not below rules'
+refuses rules/say.c '#include "store/sqlite/engine.h"' 'store/sqlite is not below rules'
+refuses rules/say.c '#include <sqlite3.h>' 'sqlite3.h is for store/sqlite/db.c'
+refuses core/core.h '#include "sqlite3.h"' 'sqlite3.h is for'
+refuses core/turn.c '#include "store/sqlite/db.h"' 'db.h is for'
+refuses host/fcgi.c '#include <fcgiapp.h>' 'fcgiapp.h is for nobody'
+refuses ctl/cmd_log.c '#include "core/core.h"' 'core is not below ctl'
+refuses core/turn.c '#include "eio.h"' 'eio.h is in no folder'
+refuses nowhere/a.c '' 'is on no floor'
+takes host/fcgi.c '#include "host/half.h"'
+takes store/sqlite/db.c '#include <sqlite3.h>'
+takes store/sqlite/channel.c '#include "store/store.h"'
+takes core/turn.c '#include "rules/signaling.h"'
+takes ctl/cmd_log.c '#include "store/sqlite/db.h"'
+
+write_trial wire/eio.c ''
+mkdir "$trial/core"
+: > "$trial/core/eio.h"
+! judge "$trial" > /dev/null || { echo "not noticed: two of one name"; exit 1; }
 
 judge "$src"

@@ -1,6 +1,6 @@
 /* test_host.c - CGI's variables as a request, what lighttpd's error handler asks again, and
  * requests that do not arrive whole: the web server breaks off, or there is no memory. */
-#include "host_engine.h"
+#include "host/kind.h"
 
 #include <fcntl.h>
 #include <setjmp.h>
@@ -14,7 +14,7 @@
 #include <cmocka.h>
 
 #include "memory.h"
-#include "record.h"
+#include "host/record.h"
 
 #define BODY "42[\"chat\"]"             /* 10 bytes */
 #define MUCH 200000                     /* a body that no read takes at once */

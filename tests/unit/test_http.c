@@ -1,5 +1,5 @@
 /* test_http.c - queries, origins, and answers byte by byte. */
-#include "http.h"
+#include "wire/http.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -3,7 +3,7 @@
  * The two tables go through the categories that strict parsers are commonly tried with: structure,
  * arrays, objects, numbers, strings, encodings. Each input stands in view.
  */
-#include "json.h"
+#include "wire/json.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

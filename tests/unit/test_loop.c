@@ -2,9 +2,9 @@
  * its first turn, and from then on without missing what rang before. */
 #include "rig.h"
 
-#include "bell.h"
-#include "host_engine.h"
-#include "loop.h"
+#include "store/bell.h"
+#include "host/kind.h"
+#include "run/loop.h"
 
 #define WAITS 8
 

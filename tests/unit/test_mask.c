@@ -1,7 +1,7 @@
 /* test_mask.c - what is an address and what only looks like one. */
-#include "mask.h"
+#include "store/sqlite/mask.h"
 
-#include "json.h"
+#include "wire/json.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

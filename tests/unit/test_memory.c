@@ -7,14 +7,14 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "ctl_commands.h"
-#include "stats.h"
-#include "eio.h"
-#include "http.h"
-#include "json.h"
-#include "mask.h"
+#include "ctl/commands.h"
+#include "base/stats.h"
+#include "wire/eio.h"
+#include "wire/http.h"
+#include "wire/json.h"
+#include "store/sqlite/mask.h"
 #include "memory.h"
-#include "sio.h"
+#include "wire/sio.h"
 
 /* ---- the configuration */
 

@@ -1,5 +1,5 @@
 /* test_park.c - held polls: whatever is added and taken, the park agrees with a plain list. */
-#include "park.h"
+#include "core/park.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

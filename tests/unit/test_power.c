@@ -13,8 +13,8 @@
 
 #include <sqlite3.h>
 
-#include "log.h"
-#include "store_sqlite.h"
+#include "base/log.h"
+#include "store/sqlite/engine.h"
 
 #define MESSAGES 120
 #define MOMENTS 40

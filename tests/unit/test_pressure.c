@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-#include "db.h"
+#include "store/sqlite/db.h"
 
 #define OWED                                                                                       \
     "SELECT count(*) FROM delivery d JOIN socket k ON k.id = d.socket "                            \

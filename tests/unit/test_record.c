@@ -1,6 +1,6 @@
 /* test_record.c - FastCGI's records, by the byte: requests cut at every place, lengths that are not
  * true, and what a web server may say besides. */
-#include "record.h"
+#include "host/record.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "half.h"
+#include "host/half.h"
 
 #define T(literal) { "" literal, sizeof(literal) - 1 }
 

@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-#include "presence.h"
+#include "rules/presence.h"
 
 static const char *const quiet[] = { "POLLUX_LOG_EVENTS=no", NULL };
 

@@ -1,5 +1,5 @@
 /* test_seen.c - requests that come again are known for a while, others never. */
-#include "seen.h"
+#include "store/seen.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

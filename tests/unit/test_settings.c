@@ -1,5 +1,5 @@
 /* test_settings.c - what an operator may write, what is refused, and in which words. */
-#include "settings.h"
+#include "base/settings.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -155,7 +155,7 @@ static void every_key_is_a_variable(void **state)
 #define SETTING_TEXT(name, fallback, help) "POLLUX_" #name "=" fallback,
 #define SETTING_CHOICE(name, fallback, choices, help) "POLLUX_" #name "=" choices,
     static const char *const entries[] = {
-#include "settings.def"
+#include "base/settings.def"
     };
     enum { COUNT = sizeof entries / sizeof entries[0] };
     char *envp[COUNT + 1] = { NULL };
@@ -435,7 +435,7 @@ static void the_log_outlives_the_recovery_window(void **state)
 #define SETTING_BOOL(name, fallback, help)
 #define SETTING_TEXT(name, fallback, help)
 #define SETTING_CHOICE(name, fallback, choices, help)
-#include "settings.def"
+#include "base/settings.def"
     };
 
     (void)state;
@@ -457,7 +457,7 @@ static void the_manual_has_every_key_with_its_default(void **state)
 #define SETTING_TEXT(name, fallback, help) { #name, fallback[0] != '\0' ? fallback : "empty" },
 #define SETTING_CHOICE(name, fallback, choices, help) { #name, "" },
     const struct { const char *name, *fallback; } wanted[] = {
-#include "settings.def"
+#include "base/settings.def"
     };
     static char page[64 * 1024];
     char item[100];

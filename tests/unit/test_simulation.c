@@ -14,9 +14,9 @@
 #include <signal.h>
 #include <stdio.h>
 
-#include "core_turn.h"
-#include "db.h"
-#include "log.h"
+#include "core/turn.h"
+#include "store/sqlite/db.h"
+#include "base/log.h"
 
 #define STEPS 64
 #define PEERS 5

@@ -1,7 +1,7 @@
 /* test_sio.c - every Socket.IO packet type, every refusal. */
-#include "sio.h"
+#include "wire/sio.h"
 
-#include "json.h"
+#include "wire/json.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

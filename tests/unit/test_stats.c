@@ -9,7 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "stats.h"
+#include "base/stats.h"
 
 static char dir[] = "/tmp/pollux-stats-XXXXXX";
 

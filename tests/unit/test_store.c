@@ -6,8 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "store_format.h"
-#include "store_sqlite.h"
+#include "store/sqlite/format.h"
+#include "store/sqlite/engine.h"
 
 static const char *const names[] = {
 #define X(name, sql) #name,

@@ -15,7 +15,7 @@
 
 #include <sqlite3.h>
 
-#include "log.h"
+#include "base/log.h"
 
 #define PLACES 25
 #define MESSAGES 8

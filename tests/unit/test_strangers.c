@@ -19,8 +19,8 @@
 #include <stdio.h>
 #include <time.h>
 
-#include "core_turn.h"
-#include "log.h"
+#include "core/turn.h"
+#include "base/log.h"
 
 #define STEPS 160
 #define BYSTANDERS 6

@@ -1,0 +1,378 @@
+/* poll.c - polls: which are held, which are retries, and the packets that each is answered.
+ *
+ * What an answer carried counts as sent; it arrived when the session's next poll comes. A poll
+ * that comes again with the same t has its answer made again from what was noted, on whichever
+ * process. */
+#include <errno.h>
+#include <signal.h>
+
+#include "core/turn.h"
+#include "wire/eio.h"
+
+/* In one answer: Debian's python-socketio drops the connection at more. It is the one that gives its
+ * POSTs no t. */
+#define PACKETS_MAX 16
+/* For others, so that what one says at a time keeps nobody busy for minutes. And for all that recover:
+ * they are told what they missed before they are greeted. */
+#define PACKETS_MANY 1000
+/* two polls with the same t, the client's clock's milliseconds, of which the second waited for the
+ * first one's answer, come no further apart than this: a turn, and twice a short way */
+#define CLOCK_MS 20
+#define MARKER "pollux"                 /* our event whose argument clients keep as their offset */
+
+/* ---- making an answer */
+
+/* What is being packed for one answer. */
+struct packing {
+    struct core *c;
+    struct session *session;
+    size_t packets;
+    int64_t last;                       /* the last delivery in it; 0: none */
+    struct { const struct socket *socket; int64_t last; } marked[SOCKETS_MOST];
+    bool again;                         /* what was in an answer goes into it */
+    size_t marked_count;                /* recoverable sockets with events in it */
+};
+
+static bool is_event(const struct owed *o)
+{
+    return o->type == SIO_EVENT || o->type == SIO_BINARY_EVENT;
+}
+
+/* The place of O's socket among those that get a marker; marked_count when it is not there. */
+static size_t mark_of(const struct packing *p, const struct owed *o)
+{
+    size_t i = 0;
+
+    while (i < p->marked_count && p->marked[i].socket->id != o->socket->id)
+        i++;
+    return i;
+}
+
+/* Is DELIVERY, of socket K, ahead of its greeting? A client keeps such events, and its offset as it
+ * was, over the end of a session: were it to come back then, it would hear them twice. So the
+ * greeting goes into the same answer, whatever else is owed before it. */
+static bool is_missed(const struct socket *k, int64_t delivery)
+{
+    return delivery < k->greeting;
+}
+
+/* Does SESSION's client take more than PACKETS_MAX at a time? */
+static bool bears_many(const struct session *session)
+{
+    return session->shim || session->last_post != 0;
+}
+
+/* Does O fit, with the markers and greetings that the answer then needs? The first always does. */
+static bool fits(const struct packing *p, const struct owed *o)
+{
+    size_t need = p->packets + p->marked_count + 1 + o->attachments;
+    bool missed = is_missed(o->socket, o->id)
+                  || (o->type == SIO_CONNECT && mark_of(p, o) != p->marked_count);
+
+    for (size_t i = 0; i < p->marked_count; i++)
+        need += is_missed(p->marked[i].socket, o->id);
+    if (is_event(o) && o->socket->private[0] != '\0' && mark_of(p, o) == p->marked_count)
+        need += 1 + is_missed(o->socket, o->id);
+    return p->last == 0 || p->again
+           || (need <= (missed || bears_many(p->session) ? PACKETS_MANY : PACKETS_MAX)
+               && p->c->payload.len + o->body.len + o->attached.len
+                      <= (size_t)p->c->set->max_payload_bytes);
+}
+
+static void begin_packet(struct buf *payload, const struct owed *o)
+{
+    if (payload->len != 0)
+        buf_add_char(payload, EIO_SEPARATOR);
+    buf_add_char(payload, '4');
+    sio_begin(payload, o->type, o->attachments, span_of(o->socket->nsp), o->ack_id);
+}
+
+/* The reply to CONNECT is made up here: it holds a secret that the log need not hold. */
+static void add_greeting(struct buf *payload, const struct session *session, const struct socket *k)
+{
+    buf_addf(payload, "{\"sid\":\"%s\"", k->public);
+    if (k->private[0] != '\0')
+        buf_addf(payload, ",\"pid\":\"%s\"", k->private);
+    if (session->shim)
+        buf_addf(payload, ",\"n\":%lld", (long long)k->heard);
+    buf_add_char(payload, '}');
+}
+
+static void add_attachments(struct buf *payload, struct span attached)
+{
+    while (attached.len != 0) {
+        const char *from = attached.p + 1, *end = attached.p + attached.len;
+        const char *next = memchr(from, EIO_SEPARATOR, (size_t)(end - from));
+        if (next == NULL)
+            next = end;
+        eio_add(payload, EIO_BINARY, (struct span){ from, (size_t)(next - from) });
+        attached = (struct span){ next, (size_t)(end - next) };
+    }
+}
+
+static void add_owed(struct packing *p, const struct owed *o)
+{
+    struct buf *payload = &p->c->payload;
+
+    begin_packet(payload, o);
+    if (o->type == SIO_CONNECT)
+        add_greeting(payload, p->session, o->socket);
+    else
+        buf_add_span(payload, o->body);
+    add_attachments(payload, o->attached);
+    p->packets += 1 + o->attachments;
+    p->last = o->id;
+    if (!is_event(o) || o->socket->private[0] == '\0')
+        return;
+    size_t i = mark_of(p, o);
+    if (i == p->marked_count)
+        p->marked[p->marked_count++].socket = o->socket;
+    p->marked[i].last = o->id;
+}
+
+/* Greetings that come before their turn. */
+static void add_early_greetings(struct packing *p, int64_t now)
+{
+    struct core *c = p->c;
+
+    for (size_t i = 0; i < p->marked_count && !p->again; i++) {
+        const struct socket *k = p->marked[i].socket;
+        if (!is_missed(k, p->last))
+            continue;
+        struct owed greeting = { .type = SIO_CONNECT, .socket = k };
+        begin_packet(&c->payload, &greeting);
+        add_greeting(&c->payload, p->session, k);
+        store_greeted(c->store, p->session, (size_t)(k - p->session->sockets), now);
+    }
+}
+
+static void add_markers(struct packing *p)
+{
+    for (size_t i = 0; i < p->marked_count; i++) {
+        struct owed marker = { .type = SIO_EVENT, .socket = p->marked[i].socket };
+        begin_packet(&p->c->payload, &marker);
+        buf_addf(&p->c->payload, "[\"" MARKER "\",\"%lld\"]", (long long)p->marked[i].last);
+    }
+}
+
+/* How much of what SESSION is owed may go into one answer. */
+static size_t packets_most(const struct session *session)
+{
+    for (size_t i = 0; i < session->socket_count; i++)
+        if (session->sockets[i].greeting != 0)
+            return PACKETS_MANY;
+    return bears_many(session) ? PACKETS_MANY : PACKETS_MAX;
+}
+
+/* Append what SESSION is owed to c->payload, or AGAIN what its last answer held. Returns the
+ * last delivery; 0: none. */
+static int64_t pack_owed(struct core *c, struct session *session, bool again, int64_t now)
+{
+    struct packing p = { .c = c, .session = session, .packets = c->payload.len != 0,
+                         .again = again };
+    struct owed o;
+
+    store_owed(c->store, session, again, packets_most(session));
+    while (store_owed_next(c->store, &o) && fits(&p, &o))
+        add_owed(&p, &o);
+    store_owed_done(c->store);
+    add_early_greetings(&p, now);
+    add_markers(&p);
+    return p.last;
+}
+
+/* Put the answer to SESSION's poll into c->payload. False: it has nothing to hear. */
+static bool compose(struct core *c, struct session *session, int64_t now)
+{
+    buf_clear(&c->payload);
+    session->answer = 0;
+    if (session->closing) {
+        eio_add(&c->payload, EIO_CLOSE, (struct span){ NULL, 0 });
+        session->answer = ANSWER_CLOSE;
+        return true;
+    }
+    if (!session->pinged && session->ping_ms <= now) {
+        eio_add(&c->payload, EIO_PING, (struct span){ NULL, 0 });
+        session->pinged = true;
+        session->answer |= ANSWER_PING;
+    }
+    int64_t last = pack_owed(c, session, false, now);
+    if (last != 0) {
+        store_sent(c->store, session, last, now);
+        session->answer |= ANSWER_EVENTS;
+    }
+    if (session->answer == 0 && (session->nudge || c->leaving)) {
+        eio_add(&c->payload, EIO_NOOP, (struct span){ NULL, 0 });
+        session->answer = ANSWER_NOOP;
+    }
+    return session->answer != 0;
+}
+
+/* Make the last answer again. */
+static void compose_again(struct core *c, struct session *session)
+{
+    buf_clear(&c->payload);
+    if (session->answer & ANSWER_CLOSE)
+        eio_add(&c->payload, EIO_CLOSE, (struct span){ NULL, 0 });
+    if (session->answer & ANSWER_PING)
+        eio_add(&c->payload, EIO_PING, (struct span){ NULL, 0 });
+    if (session->answer & ANSWER_EVENTS)
+        pack_owed(c, session, true, 0);
+    if (c->payload.len == 0)
+        eio_add(&c->payload, EIO_NOOP, (struct span){ NULL, 0 });
+}
+
+/* ---- held polls */
+
+/* Does a living process hold SESSION's poll? One that died took its polls with it. */
+static bool is_held(const struct core *c, const struct session *session)
+{
+    if (session->holder == 0)
+        return false;
+    if (session->holder == c->self)
+        return park_has(c->park, session->id);
+    return kill((pid_t)session->holder, 0) == 0 || errno != ESRCH;
+}
+
+/* The poll came again in another process. What that answers is answered here too, since nobody
+ * knows which of the two the client waits for. False: it is to be answered here after all. */
+static bool answered_elsewhere(struct core *c, struct session *session)
+{
+    struct held h = { .poll = 0 };
+
+    park_peek(c->park, session->id, &h);
+    if (h.poll != (int32_t)session->poll) {     /* the client has polled since */
+        core_answer_held(c, session->id, session->origin, SPAN("6"));
+        return true;
+    }
+    if (session->holder == 0) {
+        compose_again(c, session);
+        core_answer_held(c, session->id, session->origin, buf_span(&c->payload));
+        return true;
+    }
+    if (is_held(c, session) && !c->leaving)
+        return true;
+    store_touch(c->store, session->id, session->holder);
+    session->holder = c->self;
+    session->changed = true;
+    return false;
+}
+
+void core_fill(struct core *c, struct session *session, int64_t now)
+{
+    int64_t answer = session->answer;
+
+    if (!park_has(c->park, session->id) || store_failed(c->store))
+        return;
+    if (session->holder != c->self && answered_elsewhere(c, session))
+        return;
+    if (!compose(c, session, now)) {
+        session->answer = answer;
+        if (session->probe) {
+            core_begin_held(c, session);
+            session->probe = false;
+            session->changed = true;
+        }
+        return;
+    }
+    session->holder = 0;
+    session->nudge = session->probe = false;
+    session->changed = true;
+    core_answer_held(c, session->id, session->origin, buf_span(&c->payload));
+}
+
+/* The same poll once more: the same answer, or it waits beside, or instead of, the first. */
+static void poll_again(struct call *call, struct session *session)
+{
+    struct core *c = call->c;
+
+    if (session->holder == 0) {
+        compose_again(c, session);
+        core_answer_payload(call, buf_span(&c->payload));
+        return;
+    }
+    bool shared = session->holder != c->self && is_held(c, session);
+    session->holder = c->self;
+    session->ended_ms = 0;
+    session->watched = call->watched;
+    session->changed = true;
+    core_hold(call, session, shared);
+}
+
+/* Which poll is one that came before? Clients give each request a `t`, but not all of them one of its
+ * own: some the time in milliseconds, of which several fall together, some take turns with a few,
+ * some always say the same (that one is no t here, see take_session()).
+ *
+ *     t is                      the client still waits for it, and is answered
+ *     the last poll's           what that was answered, or waits beside it: the answer was lost, or a
+ *                               proxy asked twice
+ *     the last poll's, and      as a new one, if the last was answered: whoever hears within a
+ *       its clock's, within a     millisecond asks again in the same one. Were it a proxy's, nobody
+ *       moment                    would hear what it takes: it makes room for the next (core_poll())
+ *     one from before           `6`: late, nobody waits. It takes no place and proves nothing
+ *     the last poll's, after    as a new one, if it is a short one: whoever takes turns with x and y
+ *       one from before         goes on so from `6`. A long one is a retry still
+ *     any other, or none        as a new one; what the last was answered has arrived
+ */
+static bool is_new_with_old_t(const struct call *call, const struct session *session)
+{
+    if (call->clock_t)
+        return session->holder == 0 && call->now - session->polled_ms < CLOCK_MS;
+    return session->overtaken && !session->shim && !call->own_t;
+}
+
+static bool came_before(struct call *call, struct session *session)
+{
+    struct core *c = call->c;
+
+    if (call->t == 0)
+        return false;
+    if (call->t == session->last_poll) {
+        if (is_new_with_old_t(call, session))
+            return false;
+        poll_again(call, session);
+        return true;
+    }
+    if (!store_has_request(c->store, session, REQUEST_POLL, call->t, call->now))
+        return false;
+    session->overtaken = true;
+    session->changed = true;
+    core_answer_payload(call, SPAN("6"));
+    return true;
+}
+
+void core_poll(struct call *call, struct session *session)
+{
+    struct core *c = call->c;
+
+    if (came_before(call, session))
+        return;
+    if (session->answer & ANSWER_CLOSE) {
+        core_answer_error(call, 400, EIO_SID_UNKNOWN, "Session ID unknown");
+        return;
+    }
+    if (!session->closing && is_held(c, session) && session->overtaken) {
+        core_answer_held(c, session->id, session->origin, SPAN("6"));
+        store_touch(c->store, session->id, session->holder);
+    } else if (!session->closing && is_held(c, session)) {
+        signaling_lost(&c->signaling, session);
+        signaling_close(&c->signaling, session);
+        core_answer_error(call, 400, EIO_BAD_REQUEST,
+                          "Bad request: another poll of this session is waiting");
+        return;
+    }
+    if (session->answer & ANSWER_EVENTS)
+        store_arrived(c->store, session, call->now);
+    /* it may be a proxy's: the next is not to be refused for it */
+    session->overtaken = call->clock_t && call->t == session->last_poll;
+    store_add_request(c->store, session, REQUEST_POLL, call->t, call->now);
+    session->poll++;
+    session->polled_ms = call->now;
+    session->ended_ms = 0;
+    session->watched = call->watched;
+    session->probe = false;
+    session->holder = c->self;
+    session->answer = 0;
+    session->changed = true;
+    core_hold(call, session, false);
+}

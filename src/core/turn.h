@@ -1,0 +1,167 @@
+/* turn.h - what the files of the core share, and nobody else sees.
+ *
+ * turn.c      the turn: taking requests, waking, committing, sending
+ * postpone.c  what requests cost, and those that wait for their turn
+ * poll.c      what a poll is answered
+ * post.c      what a POST's packets do
+ * figures.c   the page of figures
+ */
+#ifndef POLLUX_CORE_TURN_H
+#define POLLUX_CORE_TURN_H
+
+#include "core/budget.h"
+#include "core/core.h"
+#include "wire/http.h"
+#include "core/park.h"
+#include "store/seen.h"
+#include "rules/signaling.h"
+
+/* An answer that leaves after the commit. */
+struct answer {
+    /* whom it is for; of a request that was not held only held.conn counts */
+    struct held held;
+    bool parked;                /* it was held: in a turn that fails it is held on */
+    size_t at, len;             /* its place in core.out */
+    int status;                 /* 0: nobody is there to be answered */
+    bool begins;                /* for all polls of held.session that are still held: the beginning */
+};
+
+/* Who is charged for a request. */
+struct worker {
+    int64_t session;            /* 0: it opens one */
+    uint64_t address;           /* stands for the client's, or its proxy's */
+    int share;                  /* of the address, in a session's */
+};
+
+/* How far a POST has come. */
+struct progress {
+    uint64_t mark;              /* what tells it from others; 0: nothing does */
+    size_t bytes;               /* of it, that are applied; 0: it has not begun */
+    size_t connects;            /* CONNECTs among them */
+};
+
+/* A request that waits for its turn: see postpone.c. */
+struct postponed {
+    struct worker worker;
+    int ticket;                 /* the host's */
+    struct conn conn;
+    size_t bytes;               /* of its body */
+    struct progress done;
+};
+
+struct core {
+    struct store *store;
+    const struct settings *set;
+    struct signaling signaling;
+    struct park *park;
+    int64_t self;               /* this process, as sessions' holder */
+    int64_t sweep_ms;           /* look for sessions that are due no later than then */
+    int64_t tidy_ms;            /* look for what is too old no later than then */
+    bool tidying;               /* there is more of it: soon */
+    int64_t retry_ms;           /* after a turn that failed: nothing is due before */
+    struct buf out;             /* the turn's answers, one behind the other */
+    struct answer *answers;
+    size_t answer_count, answer_cap;
+    struct held *fresh;         /* polls held since the turn began */
+    size_t fresh_count, fresh_cap;
+    struct buf payload;         /* scratch: the packets of one answer */
+    int64_t worked;             /* core_worked() as it was when the turn began */
+    bool failing;               /* the last turn failed: say so once */
+    bool leaving;               /* hold no polls any more */
+    int64_t began_ms;           /* when it took its first turn; 0: not yet */
+    bool no_memory;             /* for an answer: the turn fails */
+    struct budget sessions, addresses;  /* who has worked how much */
+    struct postponed postponed[HOST_POSTPONED_MAX];     /* in the order in which they came */
+    size_t postponed_count;
+    int64_t resume_ms;          /* the next of them goes on no earlier */
+    int64_t slice;              /* core_worked() that a POST may do in one turn */
+    struct counters *counters;  /* where it counts: its own, or those of core_count_in() */
+    struct counters own;
+};
+
+/* Sockets that a session may have, those that have gone and are still owed something included, and
+ * CONNECTs in one POST. A client connects once to each namespace that it uses. */
+#define SOCKETS_MOST 100
+
+/* One request on its way through. */
+struct call {
+    struct core *c;
+    struct host *h;
+    const struct request *rq;
+    int64_t now;
+    bool cross_origin;          /* from another site that is allowed: tell the browser so */
+    uint64_t t;                 /* seen_hash(); 0: none, too long to remember, or always the same */
+    bool own_t;                 /* the t is this request's and no other's, as far as one can see */
+    bool clock_t;               /* the t is the client's clock: the next request may have it, too */
+    uint64_t after;             /* the t of the POST before this one; 0: not said */
+    bool wait;                  /* a POST that is the session's poll as well */
+    bool watched;               /* should its connection end, the web server will say so */
+    bool shim;
+    bool resumed;               /* it was postponed, at this place of those that are; so far it was done: */
+    size_t place;
+    struct progress done;
+};
+
+/* How much has been done: rows written, and what else is counted as such, since the start. */
+int64_t core_worked(const struct core *c);
+
+/* The request's answer: an Engine.IO payload; or `ok`; or an error with its code and sentence. */
+void core_answer_payload(struct call *call, struct span payload);
+void core_answer_ok(struct call *call);
+void core_answer_plain(struct call *call, int status, const char *type, struct span body);
+
+enum eio_error {
+    EIO_TRANSPORT_UNKNOWN,
+    EIO_SID_UNKNOWN,
+    EIO_BAD_METHOD,
+    EIO_BAD_REQUEST,
+    EIO_FORBIDDEN,
+    EIO_BAD_VERSION
+};
+void core_answer_error(struct call *call, int status, enum eio_error code, const char *message);
+
+/* Answer all polls held here for SESSION, whose page is of ORIGIN if of another site's, with
+ * PAYLOAD. */
+void core_answer_held(struct core *c, int64_t session, const char *origin, struct span payload);
+
+/* Begin the answer to all polls held here for SESSION: see rules/presence.h. */
+void core_begin_held(struct core *c, const struct session *session);
+
+/* Hold the call's connection as a poll of SESSION; SHARED with another process that holds it as
+ * well, and is told when it was answered. */
+void core_hold(struct call *call, const struct session *session, bool shared);
+
+/* When the poll of SESSION is to be answered at the latest. */
+int64_t core_hold_until(const struct core *c, const struct session *session);
+
+/* poll.c: a poll came; a held poll may have something to hear. */
+void core_poll(struct call *call, struct session *session);
+void core_fill(struct core *c, struct session *session, int64_t now);
+
+/* post.c: a POST came. */
+void core_post(struct call *call, struct session *session);
+
+/* turn.c: a handshake; a request goes on that was postponed at PLACE, DONE so far; answer one that was
+ * taken out of the host's care that nothing more comes of it. */
+void core_open(struct call *call);
+void core_take_again(struct core *c, struct host *h, const struct request *rq, int64_t now,
+                     const struct progress *done, size_t place);
+void core_answer_unavailable(struct core *c, struct host *h, struct conn conn);
+
+/* Whom the limits of ADDRESS are for. */
+void core_visitor(struct span address, char out[ADDRESS_MAX]);
+
+/* Whom a line about the call is about: a socket of SESSION, or the client's address if such are
+ * kept. Lent until the next call. */
+const char *core_who(const struct call *call, const struct session *session);
+
+/* postpone.c: do what the call asks, of SESSION (NULL: to open one), now or later; leave the rest of
+ * it, DONE being done, to a later turn; has SESSION a request that waits so? */
+void core_work(struct call *call, struct session *session);
+void core_postpone(struct call *call, const struct session *session, const struct progress *done);
+bool core_has_postponed(const struct core *c, int64_t session);
+
+/* figures.c: is the call for the page of figures? Then it was answered. */
+bool core_stats(struct call *call);
+
+#endif

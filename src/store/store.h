@@ -1,0 +1,342 @@
+/* store.h - all that must last: sessions, sockets, channels, members, messages, deliveries.
+ *
+ * Speaks of these, not of SQL; store_*.c keep them in one SQLite file, another engine may keep them
+ * elsewhere.
+ *
+ * One transaction a turn. It begins by itself at the first call that needs it and ends with
+ * store_commit() or store_rollback(). Failure sticks: once a call has failed, store_failed() is
+ * true, further calls change nothing and find nothing, and store_commit() refuses. So the rules
+ * read straight on, and the turn's end asks once.
+ *
+ * Sessions and their sockets are objects, lent until the turn's end. Change their fields, set
+ * `changed`, and the commit writes them. Times are milliseconds since 1970; `now` is the turn's.
+ */
+#ifndef POLLUX_STORE_STORE_H
+#define POLLUX_STORE_STORE_H
+
+#include "base/buf.h"
+#include "base/id.h"
+#include "base/settings.h"
+#include "wire/sio.h"
+#include "base/stats.h"
+
+#define T_MAX 40                        /* longest t that is remembered, bytes */
+#define ADDRESS_MAX 64
+#define ORIGIN_MAX 272                  /* a scheme, a name of 253 bytes, a port */
+#define CHANNEL_MAX 1024
+
+struct store;
+
+/* A Socket.IO socket: one client in one namespace. */
+struct socket {
+    int64_t id;
+    char public[ID_LEN + 1];
+    char private[ID_LEN + 1];           /* empty: cannot be recovered */
+    char nsp[SIO_NSP_MAX + 1];
+    int64_t session;                    /* 0: away, or its session has ended */
+    int64_t away_ms;                    /* 0: not away */
+    int64_t gone_ms;                    /* 0: still in; else it left for good */
+    int64_t heard;                      /* events taken from it, if the session is a shim's */
+    int64_t greeting;                   /* the delivery that answers its CONNECT, until it is sent */
+    bool changed;
+};
+
+enum { ANSWER_NOOP = 1, ANSWER_PING = 2, ANSWER_EVENTS = 4, ANSWER_CLOSE = 8 };
+
+/* An Engine.IO session. Comments on the columns are in sql/sqlite/schema.sql. */
+struct session {
+    int64_t id;
+    char sid[ID_LEN + 1];
+    char address[ADDRESS_MAX];          /* whom the limit of sessions counts it for */
+    char origin[ORIGIN_MAX];            /* of its page, if of another site than ours; else empty */
+    bool shim;
+    bool pinged;
+    bool overtaken;                     /* a poll that came before has come again since the last */
+    bool watched, probe;
+    bool nudge, closing;
+    bool partial_over;                  /* what was stored of half an event is none any more */
+    bool changed;                       /* to be written at commit */
+    bool ended;                         /* deleted in this turn */
+    int64_t opened_ms, due_ms, ping_ms;
+    uint64_t opened_t;                  /* seen_hash() of the handshake's t */
+    uint64_t last_post, last_poll;      /* what stands for them: seen_hash(), seen_hash_body() */
+    /* a POST that is applied in part, and how many bytes of it; 0: none */
+    uint64_t posting;
+    int64_t posted;
+    int64_t poll, polled_ms, holder;
+    int64_t ended_ms;                   /* its last poll's connection has ended; 0: it has not */
+    uint64_t ports;                     /* the client's, in its last requests, 16 bits each */
+    int64_t answer;
+    int64_t rate_ms, rate;
+    struct buf partial;                 /* half a binary event */
+
+    /* of this session, those gone but owed something included */
+    struct socket *sockets;
+    size_t socket_count;
+};
+
+/* ---- the store itself */
+
+/* Open the store in directory SET->store; create or upgrade it. SET is borrowed until
+ * store_close(). 0, or -1 with a sentence for the operator in WHY. */
+int store_open(struct store **s, const struct settings *set, struct buf *why);
+void store_close(struct store *s);
+
+/* For a process that serves a single request: when it closes the store, what is in the write-ahead
+ * log, if it is not much, is left for a later one to bring into the database, which waits for the
+ * disk several times. Not where less is kept than was said: the log has all of it. */
+void store_leave_wal(struct store *s);
+
+/* Another process keeps the write-ahead log short, by store_keep(): this one need not. */
+int store_is_kept(struct store *s, struct buf *why);
+
+/* Bring the write-ahead log into the database now and then, for as long as the process lives; the
+ * store was opened before. Returns, with an exit status, only when that cannot be done. */
+int store_keep(const struct settings *set);
+
+/* Could it be opened? Creates and changes nothing. 0, or -1 with a sentence in WHY. */
+int store_probe(const struct settings *set, struct buf *why);
+
+/* Write what changed and end the transaction. 0; -1: nothing of this turn is stored, roll back. */
+int store_commit(struct store *s);
+void store_rollback(struct store *s);
+
+/* Has this turn begun a transaction? */
+bool store_begun(const struct store *s);
+bool store_failed(const struct store *s);
+
+/* The caller lacks memory for what it is about to store: let the turn fail. */
+void store_no_memory(struct store *s);
+
+/* Why it failed: a sentence with operation, object, cause and what to do. Lent until the next
+ * turn. */
+const char *store_why(struct store *s);
+
+/* Rows written since the store was opened: how much work something was, by the difference. */
+int64_t store_written(struct store *s);
+
+/* SESSION's poll, held by HOLDER, is to be looked at: here or, by a word to it, in that process.
+ * 0: nobody holds it. */
+void store_touch(struct store *s, int64_t session, int64_t holder);
+
+/* The sessions touched in this turn whose polls are held here: true and *SESSION, one after the
+ * other. */
+bool store_touched(struct store *s, int64_t *session);
+
+/* Must other processes be told, now that it is committed, that there is news for them? True
+ * once. */
+bool store_rings(struct store *s);
+
+/* Look for what other processes have stored since the last call; begins no transaction.
+ * Touches those sessions; -1 on failure, which does not stick. */
+int store_news(struct store *s);
+
+/* ---- sessions */
+
+/* The session with this sid, or this id; NULL: there is none (or the store failed). */
+struct session *store_session(struct store *s, struct span sid);
+struct session *store_session_by_id(struct store *s, int64_t id);
+
+/* Add a session with a fresh sid and NEW's address, origin, shim, ping_ms and due_ms. NULL when
+ * the store failed. */
+struct session *store_session_open(struct store *s, const struct session *new, int64_t now);
+
+/* Requests of a session, by what stands for the t of each. */
+enum request_kind { REQUEST_POST, REQUEST_POLL };
+
+/* Did the request come before: as the last of its kind, or not long ago? */
+bool store_has_request(struct store *s, const struct session *session, enum request_kind kind,
+                       uint64_t t, int64_t now);
+
+/* It came, and is now the last of its kind. */
+void store_add_request(struct store *s, struct session *session, enum request_kind kind,
+                       uint64_t t, int64_t now);
+
+/* Delete it. Its sockets must have been detached or be gone. */
+void store_session_end(struct store *s, struct session *session);
+
+/* Sessions in all, and from ADDRESS. */
+int64_t store_session_count(struct store *s, const char *address);
+
+/* A session whose due_ms is not after NOW; NULL: none, and *NEXT_MS is when there will be one.
+ * Its due_ms is to be moved on, or the session ended; that is written at once, so that the next
+ * call finds another. Begins no transaction when there is none. */
+struct session *store_session_due(struct store *s, int64_t now, int64_t *next_ms);
+void store_session_due_done(struct store *s, struct session *session);
+
+/* ---- sockets */
+
+/* SESSION's socket in namespace NSP that has not gone; NULL: none. */
+struct socket *store_socket(struct session *session, struct span nsp);
+
+/* Add a socket in NSP to SESSION, of a client at ADDRESS, with a fresh public id and, if
+ * RECOVERABLE, a private one. NULL when the store failed. May move SESSION's other sockets. */
+struct socket *store_socket_open(struct store *s, struct session *session, struct span nsp,
+                                 struct span address, bool recoverable, int64_t now);
+
+/* Find a socket by its private id, which those that have gone have no longer, its public id, or
+ * its number: a copy in *OUT. */
+bool store_socket_by_private(struct store *s, struct span private, struct socket *out);
+bool store_socket_by_public(struct store *s, struct span public, struct socket *out);
+bool store_socket_by_id(struct store *s, int64_t id, struct socket *out);
+
+/* Move FROM (a copy, away or in another session) into SESSION: it is here again. What it is owed
+ * and was not heard up to OFFSET (a delivery's number; 0: unknown) will be sent, ahead of
+ * anything stored later. */
+struct socket *store_socket_recover(struct store *s, struct session *session,
+                                    const struct socket *from, int64_t offset, int64_t now);
+
+/* Take the socket ID off its session: away since NOW, to leave its channels at LEAVE_MS; or for
+ * good. One that is gone gets nothing more unless KEEP leaves it its session for what it is still
+ * owed. */
+void store_socket_away(struct store *s, int64_t id, int64_t now, int64_t leave_ms);
+void store_socket_gone(struct store *s, int64_t id, bool keep, int64_t now);
+
+/* A socket that is away since before SINCE: a copy in *OUT; false: none. Begins no transaction
+ * when there is none. */
+bool store_socket_expired(struct store *s, int64_t since, struct socket *out);
+
+/* A socket that is away and should have left its channels by NOW: a copy in *OUT; false: none, and
+ * *NEXT_MS is when there will be one. Begins no transaction when there is none. And it has left
+ * them. */
+bool store_socket_leaving(struct store *s, int64_t now, struct socket *out, int64_t *next_ms);
+void store_socket_left(struct store *s, int64_t id);
+
+/* ---- channels */
+
+struct member {
+    int64_t socket, session;            /* session 0: away */
+    /* the process that holds the session's poll; 0: none does */
+    int64_t holder;
+    int64_t away_ms;
+    char public[ID_LEN + 1];
+};
+
+struct members {                        /* the caller's; reuse it, release with members_release() */
+    struct member *list;
+    size_t count, cap;
+};
+
+void members_release(struct members *m);
+
+struct channel {
+    int64_t id;
+    char name[CHANNEL_MAX + 1];
+};
+
+/* The channel's id; 0: there is none. */
+int64_t store_channel(struct store *s, struct span nsp, struct span name);
+int64_t store_channel_open(struct store *s, struct span nsp, struct span name, int64_t now);
+
+void store_join(struct store *s, int64_t channel, int64_t socket, const char *role, int64_t now);
+
+/* Take the socket out; the last one out destroys the channel, questions at it included. */
+void store_part(struct store *s, int64_t channel, int64_t socket);
+bool store_is_member(struct store *s, int64_t channel, int64_t socket);
+
+/* All members in the order of their joining, into *M (overwritten). */
+void store_members(struct store *s, int64_t channel, struct members *m);
+
+/* The channels that SOCKET is in, one after the other: start with *AFTER = 0. */
+bool store_channel_of(struct store *s, int64_t socket, int64_t *after, struct channel *out);
+
+/* The other members of all of SOCKET's channels, each once, into *M. */
+void store_peers(struct store *s, int64_t socket, struct members *m);
+
+/* SOCKET lost its place in CHANNEL while it was away. Take one of those that it lost so, into NAME;
+ * false: none is left. */
+void store_former_add(struct store *s, int64_t socket, struct span channel);
+bool store_former_take(struct store *s, int64_t socket, char *name, size_t cap);
+
+/* Newcomers that wait for a roll call. */
+struct asking {
+    int64_t id, socket, due_ms;
+    char channel[CHANNEL_MAX + 1];      /* in the socket's namespace; it may have ended meanwhile */
+};
+
+void store_ask(struct store *s, struct span channel, int64_t socket, int64_t due_ms);
+/* the next one beyond id AFTER */
+bool store_asked(struct store *s, int64_t after, struct asking *out);
+void store_ask_end(struct store *s, int64_t id);
+void store_ask_end_socket(struct store *s, int64_t socket);
+bool store_is_asking(struct store *s, struct span channel, int64_t socket);
+
+/* How many ask for channels of this name, and for how many the socket asks. */
+void store_count_asking(struct store *s, struct span channel, int64_t socket, size_t *here,
+                        size_t *own);
+
+/* ---- messages */
+
+struct message {
+    enum sio_type type;
+    int64_t sender;                     /* socket id; 0: the server */
+    struct span channel;                /* empty: concerns none */
+    /* the event's name, decoded as far as it is plain; for people */
+    struct span name;
+    struct span ack_id;
+    struct span body;                   /* the packet's JSON as recipients get it; empty: none */
+    struct span attached;               /* attachments as base64, each behind a 0x1e */
+    unsigned attachments;
+    size_t recipients;
+};
+
+/* Append one message to the log. Returns its seq, increasing; 0 when the store failed. */
+int64_t store_message(struct store *s, const struct message *m, int64_t now);
+
+/* May SIZE more bytes be queued for TO? An empty queue takes one message of any size. Where the
+ * store is full, queues are short. */
+bool store_has_room(struct store *s, const struct member *to, size_t size);
+
+/* Is TO's queue more than half full, and half of what it may hold SENDER's alone? Adds to *WORK what it
+ * took to see that, in deliveries that could have been made instead. */
+bool store_is_crowded(struct store *s, const struct member *to, int64_t sender, size_t *work);
+
+/* Does twice as much wait for TO as may? Then it is its own answers that pile up. */
+bool store_overflows(struct store *s, const struct member *to);
+
+/* Has the file, for all that store_tidy() does, twice the size that it may have? Then most of it is
+ * owed to clients that do not listen. */
+bool store_is_full(const struct store *s);
+
+/* Owe the message SEQ of SIZE bytes to TO, and touch its session. The delivery's id; 0 when the
+ * store failed. */
+int64_t store_deliver(struct store *s, int64_t seq, size_t size, const struct member *to);
+
+/* A client as a recipient, for store_has_room() and store_deliver(). */
+struct member member_of(const struct session *session, const struct socket *socket);
+
+/* What SESSION is owed and was not sent yet, in order, at most LIMIT; or AGAIN what its last
+ * poll's answer held. Begin with store_owed(), take each with store_owed_next(), always end with
+ * store_owed_done(). Spans are lent until the next call. */
+struct owed {
+    int64_t id;                         /* the delivery */
+    enum sio_type type;
+    const struct socket *socket;        /* one of the session's */
+    struct span ack_id, body, attached;
+    unsigned attachments;
+};
+
+void store_owed(struct store *s, struct session *session, bool again, size_t limit);
+bool store_owed_next(struct store *s, struct owed *o);
+void store_owed_done(struct store *s);
+
+/* All that SESSION is owed up to delivery UPTO is in the answer to its current poll; or of what is
+ * behind that, the greeting of its socket I alone. */
+void store_sent(struct store *s, struct session *session, int64_t upto, int64_t now);
+void store_greeted(struct store *s, struct session *session, size_t i, int64_t now);
+
+/* All that was sent in SESSION has arrived. */
+void store_arrived(struct store *s, struct session *session, int64_t now);
+
+/* ---- figures */
+
+/* What there is: into *F. Begins no transaction. -1 on failure, which sticks only within one. */
+int store_figures(struct store *s, struct store_figures *f);
+
+/* ---- retention */
+
+/* Remove a little of what need not be kept any longer; in its own time, never within a request.
+ * True: there is more. */
+bool store_tidy(struct store *s, int64_t now);
+
+#endif

@@ -1,9 +1,0 @@
-/* store_format.h - how to tell the store's file from another, and its version. For the store and
- * for tools that read it. */
-#ifndef POLLUX_STORE_FORMAT_H
-#define POLLUX_STORE_FORMAT_H
-
-#define STORE_APPLICATION_ID 0x506f6c78 /* "Polx", for file(1) as well */
-#define STORE_VERSION 4                 /* of sql/schema.sql: PRAGMA user_version */
-
-#endif

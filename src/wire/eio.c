@@ -1,0 +1,187 @@
+/* eio.c - bytes and Engine.IO v4 packets. Knows nothing of sessions, or of what a message says;
+ * payloads come from request bodies and go into answers to polls.
+ */
+#include "wire/eio.h"
+
+#include <assert.h>
+
+/* Without branches, so that compilers can check many bytes at once. */
+static bool is_base64(unsigned char c)
+{
+    return ((unsigned)(c | 0x20) - 'a' < 26) | ((unsigned)c - '0' < 10) | (c == '+') | (c == '/');
+}
+
+/* The six bits of a base64 digit. */
+static int base64_value(unsigned char c)
+{
+    if (c >= 'a')
+        return c - 'a' + 26;
+    if (c >= 'A')
+        return c - 'A';
+    if (c >= '0')
+        return c - '0' + 52;
+    return c == '+' ? 62 : 63;
+}
+
+/* Is TEXT what an encoder makes of some bytes, with its padding or without any? Decoders differ
+ * in what they do with anything else: browsers' read a foreign character as zero bits, others
+ * fail on bits left over. */
+static bool base64_canonical(struct span text)
+{
+    size_t padding = 0;
+    bool wrong = false;
+
+    while (padding < 2 && padding < text.len && text.p[text.len - 1 - padding] == '=')
+        padding++;
+    size_t digits = text.len - padding, over = digits % 4;
+    if (over == 1 || (padding != 0 && over + padding != 4))
+        return false;
+    for (size_t i = 0; i < digits; i++)
+        wrong |= !is_base64((unsigned char)text.p[i]);
+    if (wrong || over == 0)
+        return !wrong;
+    int left_over = over == 2 ? 15 : 3;         /* bits of the last digit that belong to no byte */
+    return (base64_value((unsigned char)text.p[digits - 1]) & left_over) == 0;
+}
+
+/* What of C is one of the 64, or C itself. */
+static char base64_digit(char c)
+{
+    return c == '-' ? '+' : c == '_' ? '/' : c;
+}
+
+static bool is_blank(char c)
+{
+    return c == '\r' || c == '\n' || c == ' ' || c == '\t';
+}
+
+/* Is TEXT made of digits of either alphabet and blanks, with padding, if any, behind all digits? A
+ * digit too many is no byte: something is missing. */
+static bool base64_readable(struct span text)
+{
+    size_t digits = 0, padding = 0;
+
+    for (size_t i = 0; i < text.len; i++) {
+        if (is_blank(text.p[i]))
+            continue;
+        if (text.p[i] == '=')
+            padding++;
+        else if (padding != 0 || !is_base64((unsigned char)base64_digit(text.p[i])))
+            return false;
+        else
+            digits++;
+    }
+    return digits % 4 != 1 && padding <= 2 && (digits != 0 || padding == 0);
+}
+
+void eio_add_base64(struct buf *out, struct span text)
+{
+    static const char alphabet[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    char *room = NULL;
+    size_t len = 0;
+
+    if (base64_canonical(text)) {
+        buf_add_span(out, text);
+        return;
+    }
+    if ((room = buf_room(out, text.len)) == NULL)
+        return;
+    for (size_t i = 0; i < text.len; i++)
+        if (!is_blank(text.p[i]) && text.p[i] != '=')
+            room[len++] = base64_digit(text.p[i]);
+    if (len % 4 != 0) {
+        int left_over = len % 4 == 2 ? 15 : 3;
+        room[len - 1] = alphabet[base64_value((unsigned char)room[len - 1]) & ~left_over];
+    }
+    buf_used(out, len);
+}
+
+/* May a packet of TYPE carry DATA? */
+static enum eio_status check_data(enum eio_type type, struct span data)
+{
+    switch (type) {
+    case EIO_CLOSE:
+    case EIO_PING:
+    case EIO_PONG:
+    case EIO_NOOP:
+        return data.len == 0 ? EIO_OK : EIO_TRAILING;
+    case EIO_BINARY:
+        return base64_canonical(data) || base64_readable(data) ? EIO_OK : EIO_BAD_BASE64;
+    default:
+        return EIO_OK;
+    }
+}
+
+enum eio_status eio_next(struct span *rest, bool *first, struct eio_packet *packet)
+{
+    if (*first) {
+        *first = false;
+    } else {
+        if (rest->len == 0)
+            return EIO_END;
+        rest->p++;                              /* the separator, where the last call left off */
+        rest->len--;
+    }
+    if (rest->len == 0)
+        return EIO_EMPTY;
+
+    const char *separator = memchr(rest->p, EIO_SEPARATOR, rest->len);
+    size_t len = separator != NULL ? (size_t)(separator - rest->p) : rest->len;
+    if (len == 0)
+        return EIO_EMPTY;
+    char type = rest->p[0];
+    if (type != 'b' && (type < '0' || type > '6'))
+        return EIO_BAD_TYPE;
+    packet->type = type == 'b' ? EIO_BINARY : (enum eio_type)(type - '0');
+    packet->data = (struct span){ rest->p + 1, len - 1 };
+    rest->p += len;
+    rest->len -= len;
+    return check_data(packet->type, packet->data);
+}
+
+size_t eio_count(struct span payload)
+{
+    const char *p = payload.p, *separator;
+    size_t left = payload.len, count = 1;
+
+    if (left == 0)
+        return 0;
+    while ((separator = memchr(p, EIO_SEPARATOR, left)) != NULL) {
+        left -= (size_t)(separator + 1 - p);
+        p = separator + 1;
+        count++;
+    }
+    return count;
+}
+
+void eio_add(struct buf *payload, enum eio_type type, struct span data)
+{
+    assert(data.len == 0 || memchr(data.p, EIO_SEPARATOR, data.len) == NULL);
+    assert(type != EIO_BINARY || data.len % 4 != 1);
+    if (payload->len != 0)
+        buf_add_char(payload, EIO_SEPARATOR);
+    buf_add_char(payload, type == EIO_BINARY ? 'b' : (char)('0' + (int)type));
+    buf_add_span(payload, data);
+    if (type == EIO_BINARY && data.len % 4 != 0)
+        buf_add(payload, "==", 4 - data.len % 4);
+}
+
+const char *eio_strerror(enum eio_status status)
+{
+    switch (status) {
+    case EIO_OK:
+        return "no error";
+    case EIO_END:
+        return "no further packet";
+    case EIO_EMPTY:
+        return "empty packet or payload";
+    case EIO_BAD_TYPE:
+        return "unknown packet type";
+    case EIO_BAD_BASE64:
+        return "binary packet that is not base64";
+    case EIO_TRAILING:
+        return "data behind a packet that carries none";
+    }
+    return "unknown error";
+}

@@ -1,0 +1,55 @@
+/* eio.h - bytes and Engine.IO v4 packets, as they travel in polling payloads.
+ *
+ * A payload is packets joined by the byte 0x1e. A packet is a digit and its data, or 'b' and base64
+ * for a binary message. Pure: no clock, no log, no I/O.
+ */
+#ifndef POLLUX_WIRE_EIO_H
+#define POLLUX_WIRE_EIO_H
+
+#include "base/buf.h"
+
+#define EIO_SEPARATOR '\x1e'
+
+enum eio_type {
+    EIO_OPEN, EIO_CLOSE, EIO_PING, EIO_PONG, EIO_MESSAGE, EIO_UPGRADE, EIO_NOOP,
+    EIO_BINARY                          /* 'b': DATA is base64 that eio_add_base64() can read */
+};
+
+enum eio_status {
+    EIO_OK,
+    EIO_END,                            /* no further packet */
+    EIO_EMPTY,                          /* an empty packet or payload */
+    EIO_BAD_TYPE,                       /* a first byte that is no packet type */
+    EIO_BAD_BASE64,                     /* a binary packet, and no base64 */
+    EIO_TRAILING                        /* ping, pong, close, noop with data where none belongs;
+                                           "probe" and the like are for WebSocket upgrades */
+};
+
+struct eio_packet {
+    enum eio_type type;
+    struct span data;                   /* lent from the payload */
+};
+
+/* Take the next packet off *REST (initially the whole payload; set *FIRST to true before the
+ * first call). EIO_OK sets *PACKET; EIO_END when none is left; anything else is a refusal, after
+ * which there is nothing to be had from *REST. An empty payload is EIO_EMPTY, and so is a
+ * separator with nothing before or behind it. */
+enum eio_status eio_next(struct span *rest, bool *first, struct eio_packet *packet);
+
+/* How many packets PAYLOAD holds, by its separators alone. 0 for the empty payload. */
+size_t eio_count(struct span payload);
+
+/* Append one packet to a payload, and a separator first if something is there already. DATA must
+ * hold no separator. Base64 that came unpadded gets its padding: some clients' decoders insist
+ * on it. */
+void eio_add(struct buf *payload, enum eio_type type, struct span data);
+
+/* Append base64 that eio_next() has passed, as an encoder writes it: clients break it into lines, use
+ * the alphabet for addresses, leave the padding out or bits over, and some decoders read that
+ * differently or not at all. */
+void eio_add_base64(struct buf *out, struct span text);
+
+/* A short sentence for people: "unknown packet type". */
+const char *eio_strerror(enum eio_status status);
+
+#endif
