@@ -17,6 +17,9 @@
  * it goes on from there: nothing is done twice. None is refused but where too many wait already.
  */
 #include "core/turn.h"
+
+#include <arpa/inet.h>
+
 #include "base/log.h"
 
 #define BRIM_MS 200                     /* a moment's burst: a share of so long */
@@ -29,6 +32,25 @@
 
 /* ---- who has used how much */
 
+/* Whom the limits of an address are for: of IPv6 the network of 56 bits that a customer may have, since
+ * the rest is for whoever has it to choose. */
+void core_visitor(struct span address, char out[ADDRESS_MAX])
+{
+    struct in6_addr six;
+
+    if (!span_copy(address, out, ADDRESS_MAX) || out[0] == '\0')
+        memcpy(out, "unknown", sizeof "unknown");
+    if (inet_pton(AF_INET6, out, &six) != 1)
+        return;
+    if (IN6_IS_ADDR_V4MAPPED(&six)) {
+        inet_ntop(AF_INET, &six.s6_addr[12], out, ADDRESS_MAX);
+        return;
+    }
+    memset(&six.s6_addr[7], 0, 9);
+    inet_ntop(AF_INET6, &six, out, ADDRESS_MAX - sizeof "/56");
+    memcpy(out + strlen(out), "/56", sizeof "/56");
+}
+
 /* Microseconds a millisecond are tenths of a percent. 0: nobody is held to it. */
 static int64_t session_rate(const struct core *c)
 {
@@ -36,7 +58,7 @@ static int64_t session_rate(const struct core *c)
 }
 
 /* Whose work the call is, as far as its address says. */
-static struct worker worker_of(const struct call *call, const struct session *session)
+struct worker core_worker(const struct call *call, const struct session *session)
 {
     char address[ADDRESS_MAX];
     struct worker w = { .session = session != NULL ? session->id : 0, .share = ADDRESS_SHARE };
@@ -65,12 +87,12 @@ static int64_t used(const struct core *c, const struct worker *w, int64_t now)
     return mine > all ? mine : all;
 }
 
-static bool is_heavy(const struct core *c, const struct worker *w, int64_t now)
+bool core_is_heavy(const struct core *c, const struct worker *w, int64_t now)
 {
     return used(c, w, now) >= 1000;
 }
 
-static void charge(struct core *c, const struct worker *w, int64_t now, int64_t used_us)
+void core_charge(struct core *c, const struct worker *w, int64_t now, int64_t used_us)
 {
     int64_t per_ms = session_rate(c);
 
@@ -126,7 +148,7 @@ static void insert(struct core *c, const struct postponed *p, size_t place)
     c->postponed_count++;
 }
 
-static struct postponed take(struct core *c, size_t place)
+struct postponed core_take_postponed(struct core *c, size_t place)
 {
     struct postponed p = c->postponed[place];
 
@@ -139,7 +161,7 @@ static struct postponed take(struct core *c, size_t place)
 void core_postpone(struct call *call, const struct session *session, const struct progress *done)
 {
     struct core *c = call->c;
-    struct postponed p = { .worker = worker_of(call, session),
+    struct postponed p = { .worker = core_worker(call, session),
                            .conn = call->rq->conn,
                            .bytes = call->rq->body.len,
                            .done = *done };
@@ -150,27 +172,6 @@ void core_postpone(struct call *call, const struct session *session, const struc
         refuse(call, session);
     else
         insert(c, &p, call->resumed ? call->place : SIZE_MAX);
-}
-
-/* ---- doing it */
-
-void core_work(struct call *call, struct session *session)
-{
-    static const struct progress nothing = { .mark = 0 };
-    struct core *c = call->c;
-    struct worker w = worker_of(call, session);
-
-    if (!call->resumed
-        && (is_heavy(c, &w, call->now) || (session != NULL && core_has_postponed(c, w.session)))) {
-        core_postpone(call, session, &nothing);
-        return;
-    }
-    uint64_t from = stats_clock();
-    if (session != NULL)
-        core_post(call, session);
-    else
-        core_open(call);
-    charge(c, &w, call->now, (int64_t)((stats_clock() - from) / 1000));
 }
 
 /* The place of the request that is next: the first of the session, or the address, that has used
@@ -193,36 +194,8 @@ static size_t next_place(const struct core *c, int64_t now)
     return session != 0 ? first : best;
 }
 
-size_t core_resume(struct core *c, struct host *h, int64_t now)
+struct postponed core_next_postponed(struct core *c, int64_t now, size_t *place)
 {
-    int64_t until = core_worked(c) + c->slice;
-    uint64_t from = c->postponed_count != 0 ? stats_clock() : 0;
-    bool heavy = false;
-    size_t count = 0;
-
-    if (now < c->resume_ms || now < c->retry_ms)
-        return 0;
-    while (c->postponed_count != 0 && core_worked(c) + (int64_t)count < until) {
-        size_t place = next_place(c, now);
-        struct postponed p = take(c, place);
-        struct request rq;
-        heavy = heavy || is_heavy(c, &p.worker, now);
-        host_resume(h, p.ticket, &rq);
-        core_take_again(c, h, &rq, now, &p.done, place);
-        count++;
-    }
-    if (heavy && !c->leaving)           /* half of the time is for others, and for other processes */
-        c->resume_ms = now + 2 * (int64_t)((stats_clock() - from) / 1000000);
-    return count;
-}
-
-void core_give_up(struct core *c, struct host *h)
-{
-    struct request rq;
-
-    while (c->postponed_count != 0) {
-        struct postponed p = take(c, 0);
-        host_resume(h, p.ticket, &rq);
-        core_answer_unavailable(c, h, rq.conn);
-    }
+    *place = next_place(c, now);
+    return core_take_postponed(c, *place);
 }

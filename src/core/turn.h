@@ -1,10 +1,14 @@
 /* turn.h - what the files of the core share, and nobody else sees.
  *
- * turn.c      the turn: taking requests, waking, committing, sending
+ * Each stands on those before it:
+ *
+ * answer.c    answers that leave after the commit, and polls that wait for theirs
  * postpone.c  what requests cost, and those that wait for their turn
  * poll.c      what a poll is answered
  * post.c      what a POST's packets do
  * figures.c   the page of figures
+ * door.c      a request comes in
+ * turn.c      the turn's steps
  */
 #ifndef POLLUX_CORE_TURN_H
 #define POLLUX_CORE_TURN_H
@@ -105,6 +109,10 @@ struct call {
 /* How much has been done: rows written, and what else is counted as such, since the start. */
 int64_t core_worked(const struct core *c);
 
+/* ---- answer.c */
+
+#define CORE_UNAVAILABLE "Service unavailable: the store cannot be written; nothing was stored"
+
 /* The request's answer: an Engine.IO payload; or `ok`; or an error with its code and sentence. */
 void core_answer_payload(struct call *call, struct span payload);
 void core_answer_ok(struct call *call);
@@ -120,12 +128,21 @@ enum eio_error {
 };
 void core_answer_error(struct call *call, int status, enum eio_error code, const char *message);
 
+/* A browser asks whether it may. */
+void core_answer_preflight(struct call *call);
+
+/* Answer one that was taken out of the host's care that nothing more comes of it. */
+void core_answer_unavailable(struct core *c, struct host *h, struct conn conn);
+
 /* Answer all polls held here for SESSION, whose page is of ORIGIN if of another site's, with
  * PAYLOAD. */
 void core_answer_held(struct core *c, int64_t session, const char *origin, struct span payload);
 
 /* Begin the answer to all polls held here for SESSION: see rules/presence.h. */
 void core_begin_held(struct core *c, const struct session *session);
+
+/* SESSION's poll on the descriptor FD is held no more, and answered nothing. False: there is none. */
+bool core_drop_held(struct core *c, int64_t session, int fd);
 
 /* Hold the call's connection as a poll of SESSION; SHARED with another process that holds it as
  * well, and is told when it was answered. */
@@ -134,34 +151,47 @@ void core_hold(struct call *call, const struct session *session, bool shared);
 /* When the poll of SESSION is to be answered at the latest. */
 int64_t core_hold_until(const struct core *c, const struct session *session);
 
-/* poll.c: a poll came; a held poll may have something to hear. */
-void core_poll(struct call *call, struct session *session);
-void core_fill(struct core *c, struct session *session, int64_t now);
-
-/* post.c: a POST came. */
-void core_post(struct call *call, struct session *session);
-
-/* turn.c: a handshake; a request goes on that was postponed at PLACE, DONE so far; answer one that was
- * taken out of the host's care that nothing more comes of it. */
-void core_open(struct call *call);
-void core_take_again(struct core *c, struct host *h, const struct request *rq, int64_t now,
-                     const struct progress *done, size_t place);
-void core_answer_unavailable(struct core *c, struct host *h, struct conn conn);
-
-/* Whom the limits of ADDRESS are for. */
-void core_visitor(struct span address, char out[ADDRESS_MAX]);
-
 /* Whom a line about the call is about: a socket of SESSION, or the client's address if such are
  * kept. Lent until the next call. */
 const char *core_who(const struct call *call, const struct session *session);
 
-/* postpone.c: do what the call asks, of SESSION (NULL: to open one), now or later; leave the rest of
- * it, DONE being done, to a later turn; has SESSION a request that waits so? */
-void core_work(struct call *call, struct session *session);
+/* All answers of the turn leave. Or none does, in a turn that fails: its requests are told so, and
+ * the polls that it would have answered are held on. */
+void core_send_answers(struct core *c, struct host *h);
+void core_take_back(struct core *c, struct host *h);
+
+/* ---- postpone.c */
+
+/* Whom the limits of ADDRESS are for. */
+void core_visitor(struct span address, char out[ADDRESS_MAX]);
+
+/* Who is charged for the call, of SESSION or NULL; has it used more than its share; it has used so
+ * many microseconds. */
+struct worker core_worker(const struct call *call, const struct session *session);
+bool core_is_heavy(const struct core *c, const struct worker *w, int64_t now);
+void core_charge(struct core *c, const struct worker *w, int64_t now, int64_t used_us);
+
+/* Leave the rest of what the call asks, DONE being done, to a later turn; or refuse it. Has SESSION a
+ * request that waits so? */
 void core_postpone(struct call *call, const struct session *session, const struct progress *done);
 bool core_has_postponed(const struct core *c, int64_t session);
 
-/* figures.c: is the call for the page of figures? Then it was answered. */
+/* Take out the one that is next, and say where it stood; or the one at PLACE. There is one. */
+struct postponed core_next_postponed(struct core *c, int64_t now, size_t *place);
+struct postponed core_take_postponed(struct core *c, size_t place);
+
+/* ---- poll.c: a poll came; a held poll may have something to hear */
+void core_poll(struct call *call, struct session *session);
+void core_fill(struct core *c, struct session *session, int64_t now);
+
+/* ---- post.c: a POST came */
+void core_post(struct call *call, struct session *session);
+
+/* ---- figures.c: is the call for the page of figures? Then it was answered */
 bool core_stats(struct call *call);
+
+/* ---- door.c: a request goes on that was postponed at PLACE, DONE so far */
+void core_take_again(struct core *c, struct host *h, const struct request *rq, int64_t now,
+                     const struct progress *done, size_t place);
 
 #endif
