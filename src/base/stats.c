@@ -6,7 +6,6 @@
  * end them. */
 #include "base/stats.h"
 
-#include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -20,6 +19,7 @@
 #include <unistd.h>
 
 #define PREFIX "stats."
+#define NAMESAKES_MOST 64               /* on one store, each in a namespace of its own */
 #define LOCK_TRIES 20                   /* a reader may be looking at a file just begun */
 #define LOCK_PAUSE_NS 1000000L
 #define NS_PER_S UINT64_C(1000000000)
@@ -69,9 +69,11 @@ static int open_locked(const char *path)
     return -1;
 }
 
-static struct counters *map(int file)
+static struct counters *map(int file, uint64_t nth)
 {
-    const struct counters fresh = { .format = STATS_FORMAT, .pid = (uint64_t)getpid() };
+    const struct counters fresh = { .format = STATS_FORMAT,
+                                    .pid = (uint64_t)getpid(),
+                                    .nth = nth };
     struct counters *at;
 
     errno = ENOSPC;                     /* for what is written in part */
@@ -92,14 +94,36 @@ static void sweep(const char *dir)
     stats_list_release(&l);
 }
 
+void stats_name(const struct counters *k, char out[STATS_NAME_MAX])
+{
+    if (k->nth == 0)
+        snprintf(out, STATS_NAME_MAX, "%llu", (unsigned long long)k->pid);
+    else
+        snprintf(out, STATS_NAME_MAX, "%llu.%llu", (unsigned long long)k->pid,
+                 (unsigned long long)k->nth);
+}
+
+/* Begin S's file in DIR, under the first name that no living process has. False, with errno. */
+static bool begin(struct stats *s, const char *dir, char path[PATH_MAX])
+{
+    struct counters me = { .pid = (uint64_t)getpid() };
+    char name[STATS_NAME_MAX];
+
+    do {
+        stats_name(&me, name);
+        snprintf(path, PATH_MAX, "%s/" PREFIX "%s", dir, name);
+        s->file = open_locked(path);
+    } while (s->file == -1 && errno == EWOULDBLOCK && ++me.nth < NAMESAKES_MOST);
+    return s->file != -1 && (s->path = strdup(path)) != NULL
+           && (s->counters = map(s->file, me.nth)) != NULL;
+}
+
 int stats_open(struct stats *s, const char *dir, struct buf *why)
 {
     char path[PATH_MAX];
 
     *s = (struct stats){ NULL, -1, NULL };
-    snprintf(path, sizeof path, "%s/" PREFIX "%ld", dir, (long)getpid());
-    if ((s->path = strdup(path)) != NULL && (s->file = open_locked(path)) != -1
-        && (s->counters = map(s->file)) != NULL) {
+    if (begin(s, dir, path)) {
         sweep(dir);
         return 0;
     }
@@ -114,11 +138,10 @@ void stats_release(struct stats *s)
 {
     if (s->counters != NULL)
         munmap(s->counters, sizeof *s->counters);
-    if (s->file != -1) {
-        assert(s->path != NULL);
+    if (s->path != NULL)
         unlink(s->path);                /* while it is locked, and so nobody else's */
+    if (s->file != -1)
         close(s->file);
-    }
     free(s->path);
     *s = (struct stats){ NULL, -1, NULL };
 }
@@ -229,10 +252,14 @@ static bool read_one(int folder, const char *name, struct counters *k)
 
 static bool is_stats_name(const char *name)
 {
-    int64_t pid;
+    int64_t number;
 
-    return strncmp(name, PREFIX, sizeof PREFIX - 1) == 0
-           && span_int(span_of(name + sizeof PREFIX - 1), &pid);
+    if (strncmp(name, PREFIX, sizeof PREFIX - 1) != 0)
+        return false;
+    name += sizeof PREFIX - 1;
+    size_t len = strcspn(name, ".");
+    return span_int((struct span){ name, len }, &number)
+           && (name[len] == '\0' || span_int(span_of(name + len + 1), &number));
 }
 
 static bool add(struct stats_list *l, const struct counters *k)
@@ -253,6 +280,8 @@ static int by_pid(const void *a, const void *b)
 {
     const struct counters *x = a, *y = b;
 
+    if (x->pid == y->pid)
+        return (x->nth > y->nth) - (x->nth < y->nth);
     return (x->pid > y->pid) - (x->pid < y->pid);
 }
 
@@ -304,54 +333,60 @@ static void add_figure(struct buf *out, const char *name, const char *help, int6
 static void add_number(struct buf *out, const struct stats_list *l, const char *name,
                        const char *type, const char *help, size_t at)
 {
+    char process[STATS_NAME_MAX];
     uint64_t value;
 
     add_head(out, name, type, help);
     for (size_t i = 0; i < l->count; i++) {
         memcpy(&value, (const char *)&l->list[i] + at, sizeof value);
-        buf_addf(out, "pollux_%s{pid=\"%llu\"} %llu\n", name, (unsigned long long)l->list[i].pid,
-                 (unsigned long long)value);
+        stats_name(&l->list[i], process);
+        buf_addf(out, "pollux_%s{pid=\"%s\"} %llu\n", name, process, (unsigned long long)value);
     }
 }
 
 static void add_answers(struct buf *out, const struct stats_list *l)
 {
+    char process[STATS_NAME_MAX];
+
     add_head(out, "answers_total", "counter", "Requests answered, by status.");
-    for (size_t i = 0; i < l->count; i++)
+    for (size_t i = 0; i < l->count; i++) {
+        stats_name(&l->list[i], process);
         for (size_t n = 0; n < STATS_STATUSES; n++)
-            buf_addf(out, "pollux_answers_total{pid=\"%llu\",code=\"%s\"} %llu\n",
-                     (unsigned long long)l->list[i].pid, status_names[n],
-                     (unsigned long long)l->list[i].answers[n]);
+            buf_addf(out, "pollux_answers_total{pid=\"%s\",code=\"%s\"} %llu\n", process,
+                     status_names[n], (unsigned long long)l->list[i].answers[n]);
+    }
 }
 
-/* NAME of the process PID. Its count is that of the buckets, so that the two always agree. */
+/* NAME of the process P. Its count is that of the buckets, so that the two always agree. */
 static void add_one_histogram(struct buf *out, const struct histogram *h, const char *name,
-                              uint64_t pid, bool time)
+                              const char *p, bool time)
 {
-    unsigned long long below = 0, p = pid, sum = h->sum;
+    unsigned long long below = 0, sum = h->sum;
 
     for (size_t n = 0; n < STATS_BUCKETS; n++) {
         below += h->counts[n];
-        buf_addf(out, "pollux_%s_bucket{pid=\"%llu\",le=\"%s\"} %llu\n", name, p,
+        buf_addf(out, "pollux_%s_bucket{pid=\"%s\",le=\"%s\"} %llu\n", name, p,
                  stats_bound(n, time), below);
     }
     if (time)
-        buf_addf(out, "pollux_%s_sum{pid=\"%llu\"} %llu.%09llu\n", name, p, sum / NS_PER_S,
+        buf_addf(out, "pollux_%s_sum{pid=\"%s\"} %llu.%09llu\n", name, p, sum / NS_PER_S,
                  sum % NS_PER_S);
     else
-        buf_addf(out, "pollux_%s_sum{pid=\"%llu\"} %llu\n", name, p, sum);
-    buf_addf(out, "pollux_%s_count{pid=\"%llu\"} %llu\n", name, p, below);
+        buf_addf(out, "pollux_%s_sum{pid=\"%s\"} %llu\n", name, p, sum);
+    buf_addf(out, "pollux_%s_count{pid=\"%s\"} %llu\n", name, p, below);
 }
 
 static void add_histogram(struct buf *out, const struct stats_list *l, const char *name,
                           const char *help, size_t at, bool time)
 {
+    char process[STATS_NAME_MAX];
     struct histogram h;
 
     add_head(out, name, "histogram", help);
     for (size_t i = 0; i < l->count; i++) {
         memcpy(&h, (const char *)&l->list[i] + at, sizeof h);
-        add_one_histogram(out, &h, name, l->list[i].pid, time);
+        stats_name(&l->list[i], process);
+        add_one_histogram(out, &h, name, process, time);
     }
 }
 

@@ -3,7 +3,8 @@
  *
  * A process counts in a small file of its own, stats.PID in the store's directory, which it maps
  * into its memory and keeps locked for as long as it lives: counting is adding to a number. A file
- * whose lock is free was left by a process that died; whoever reads it removes it.
+ * whose lock is free was left by a process that died; whoever reads it removes it. Where one of
+ * the same number in another pid namespace lives on the same store, it is stats.PID.1, and so on.
  */
 #ifndef POLLUX_BASE_STATS_H
 #define POLLUX_BASE_STATS_H
@@ -23,6 +24,7 @@ struct histogram {
 struct counters {
     uint64_t format;                    /* STATS_FORMAT; else it is another version's */
     uint64_t pid;
+    uint64_t nth;                       /* of several that have this pid, in namespaces; from 0 */
     uint64_t held;                      /* polls that wait here now */
     uint64_t hops;                      /* messages relayed, once for each recipient */
     uint64_t requests;
@@ -33,7 +35,7 @@ struct counters {
 };
 
 /* Grows with every change of the layout. */
-#define STATS_FORMAT UINT64_C(0x506f6c6c75780001)
+#define STATS_FORMAT UINT64_C(0x506f6c6c75780002)
 
 /* This process's file. */
 struct stats {
@@ -42,8 +44,8 @@ struct stats {
     char *path;
 };
 
-/* Begin a file in the directory DIR, and remove what the dead have left there. 0; or -1 with a sentence for the operator in WHY, and *S as
- * after stats_release(). */
+/* Begin a file in the directory DIR, and remove what the dead have left there. 0; or -1 with a
+ * sentence for the operator in WHY, and *S as after stats_release(). */
 int stats_open(struct stats *s, const char *dir, struct buf *why);
 
 /* Remove the file. Nothing may count there any more. */
@@ -69,6 +71,10 @@ struct store_figures {
 
 /* Set the sizes of the files in DIR: 0 for one that does not exist. */
 void stats_sizes(struct store_figures *f, const char *dir);
+
+/* How a process is told from others: its pid, and where that is not enough ".1", ".2"... */
+#define STATS_NAME_MAX 48
+void stats_name(const struct counters *k, char out[STATS_NAME_MAX]);
 
 /* The counters of all living processes, by pid. Start with STATS_LIST_EMPTY. */
 struct stats_list {

@@ -74,6 +74,8 @@ static void process_json(struct buf *out, const struct counters *k)
 
     json_add_text(object, "kind", SPAN("process"));
     add_count(object, "pid", k->pid);
+    if (k->nth != 0)
+        add_count(object, "nth", k->nth);
     add_count(object, "held_polls", k->held);
     add_count(object, "hops", k->hops);
     add_count(object, "requests", k->requests);
@@ -142,12 +144,14 @@ static void add_mean(struct buf *out, const struct histogram *h, bool time)
 
 static void process_row(struct table *t, struct buf *out, const struct counters *k)
 {
+    char process[STATS_NAME_MAX];
     uint64_t errors = 0;
 
     for (size_t n = 0; n < STATS_STATUSES; n++)
         if (stats_status_name(n)[0] != '2')
             errors += k->answers[n];
-    buf_add_int(cell(t, out, TINT_BOLD), (int64_t)k->pid);
+    stats_name(k, process);
+    buf_add_text(cell(t, out, TINT_BOLD), process);
     buf_add_int(cell(t, out, TINT_NONE), (int64_t)k->held);
     buf_add_int(cell(t, out, TINT_NONE), (int64_t)k->hops);
     buf_add_int(cell(t, out, TINT_NONE), (int64_t)k->requests);

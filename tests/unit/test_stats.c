@@ -186,9 +186,38 @@ static void what_cannot_be_opened_is_told(void **state)
     buf_release(&why);
 }
 
+/* As in another pid namespace on the same store. */
+static void processes_of_one_pid_count_apart(void **state)
+{
+    struct buf why = BUF_EMPTY, page = BUF_EMPTY;
+    const struct store_figures none = { 0 };
+    struct stats_list l = STATS_LIST_EMPTY;
+    struct stats first, second;
+    char line[96];
+
+    (void)state;
+    assert_int_equal(stats_open(&first, dir, &why), 0);
+    assert_int_equal(stats_open(&second, dir, &why), 0);
+    second.counters->hops = 7;
+    assert_int_equal(stats_read(&l, dir), 0);
+    assert_int_equal(l.count, 2);
+    stats_page(&page, &none, &l);
+    snprintf(line, sizeof line, "pollux_hops_total{pid=\"%d\"} 0\npollux_hops_total{pid=\"%d.1\"} 7\n",
+             (int)getpid(), (int)getpid());
+    assert_non_null(strstr(buf_text(&page), line));
+    stats_release(&first);
+    stats_release(&second);
+    assert_int_equal(stats_read(&l, dir), 0);
+    assert_int_equal(l.count, 0);
+    stats_list_release(&l);
+    buf_release(&page);
+    buf_release(&why);
+}
+
 static void other_files_are_left_alone(void **state)
 {
-    static const char *const names[] = { "stats.", "stats.x", "stats.1x", "stats", "mystats.1" };
+    static const char *const names[] = { "stats.", "stats.x", "stats.1x", "stats.1.x", "stats",
+                                        "mystats.1" };
     struct stats_list l = STATS_LIST_EMPTY;
     char path[64];
 
@@ -293,6 +322,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(another_versions_counters_are_not_read, make_folder,
                                         remove_folder),
         cmocka_unit_test(what_cannot_be_opened_is_told),
+        cmocka_unit_test_setup_teardown(processes_of_one_pid_count_apart, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(other_files_are_left_alone, make_folder, remove_folder),
         cmocka_unit_test(the_page_is_for_allowed_addresses),
         cmocka_unit_test(loopback_is_the_machine_and_not_whom_it_asks_for),
