@@ -209,6 +209,16 @@ SELECT coalesce(max(id), 0) FROM notice;
 -- name: notice_news
 SELECT id, session FROM notice WHERE id > ?1 ORDER BY id LIMIT ?2;
 
+-- Who holds polls
+
+-- name: holder_insert
+INSERT INTO holder (id, pid, begun_ms) VALUES (?1, ?2, unixepoch() * 1000);
+-- name: holder_delete
+DELETE FROM holder WHERE id = ?1;
+-- The next beyond ?1, at most ?2.
+-- name: holder_neighbours
+SELECT id FROM holder WHERE id > ?1 ORDER BY id LIMIT ?2;
+
 -- Retention: a walk from the oldest to the newest, a window of rows at a time, so that what must stay keeps nothing behind it.
 -- The newest row of message, delivery and notice always stays, so that ids keep growing. A message's deliveries are stored
 -- before the next message, so the deliveries of the messages between two of a window are in that window.
@@ -247,11 +257,12 @@ DELETE FROM socket WHERE id > ?2 AND id <= ?3 AND gone_ms < ?1 AND session IS NU
 -- The last delivery beyond ?1 up to ?2 of a message up to ?3.
 -- name: delivery_upto
 SELECT max(id) FROM delivery WHERE id > ?1 AND id <= ?2 AND message <= ?3;
+-- Older than ?1 seconds, by the clock that stamps them.
 -- name: notice_old
-SELECT 1 FROM notice WHERE id < (SELECT max(id) FROM notice) AND at_ms < ?1 ORDER BY id LIMIT 1;
+SELECT 1 FROM notice WHERE id < (SELECT max(id) FROM notice) AND at_ms < (unixepoch() - ?1) * 1000 ORDER BY id LIMIT 1;
 -- name: notice_trim
 DELETE FROM notice WHERE id IN (SELECT id FROM notice ORDER BY id LIMIT ?2)
-   AND at_ms < ?1 AND id < (SELECT max(id) FROM notice);
+   AND at_ms < (unixepoch() - ?1) * 1000 AND id < (SELECT max(id) FROM notice);
 -- name: store_size
 SELECT (SELECT page_count FROM pragma_page_count()) - (SELECT freelist_count FROM pragma_freelist_count()),
        (SELECT page_size FROM pragma_page_size());

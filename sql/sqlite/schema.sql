@@ -1,6 +1,6 @@
 -- The store: one SQLite file. Times are milliseconds since 1970 UTC.
 --
--- What is live (session, polling, request, socket, channel, member, asking, notice) is small and changes often; the log
+-- What is live (session, polling, request, socket, channel, member, asking, holder, notice) is small and changes often; the log
 -- (message, delivery) is append-mostly and read by people through the views in views.sql.
 -- Ids grow. Tables have rowids and few indexes, since each further index costs more than the row.
 
@@ -26,7 +26,7 @@ CREATE TABLE polling (
     last_poll   INTEGER NOT NULL,           -- hash of the last poll's t
     poll        INTEGER NOT NULL,           -- counts polls
     polled_ms   INTEGER NOT NULL,           -- when the last poll came
-    holder      INTEGER NOT NULL,           -- the process that holds the last poll; 0: it was answered
+    holder      INTEGER NOT NULL,           -- holder.id of the process that holds the last poll; 0: it was answered
     answer      INTEGER NOT NULL,           -- what its answer held, bits: 1 a noop, 2 a ping, 4 deliveries, 8 a close
     rate_ms     INTEGER NOT NULL,           -- the second in which requests are being counted began then
     rate        INTEGER NOT NULL,           -- requests in it
@@ -158,6 +158,13 @@ CREATE TABLE delivery (
     arrived_ms  INTEGER                     -- when known to have arrived; NULL: owed; 0: never, the recipient left
 ) STRICT;
 CREATE INDEX delivery_owed ON delivery (socket) WHERE arrived_ms IS NULL;
+
+-- The processes that hold polls, or did before they died: each keeps byte ID of the file `bell` locked while it lives.
+CREATE TABLE holder (
+    id          INTEGER PRIMARY KEY,        -- drawn by chance
+    pid         INTEGER NOT NULL,           -- for people: it may be another's since, or in another namespace
+    begun_ms    INTEGER NOT NULL
+) STRICT;
 
 -- Words between processes about a poll that another one holds. Kept for a minute.
 CREATE TABLE notice (

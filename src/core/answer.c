@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define OTHERS (-1)                     /* as a holder: whatever process it concerns but this */
 /* when there is not even the memory for saying so */
 #define NO_MEMORY "Status: 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n"
 
@@ -148,7 +147,7 @@ void core_answer_held(struct core *c, int64_t session, const char *origin, struc
         c->no_memory = true;            /* it would be cut short */
     while (park_take(c->park, session, &h)) {
         if (h.shared)
-            store_touch(c->store, session, OTHERS);
+            store_wake_others(c->store, session);
         struct http_answer a = { .status = 200,
                                  .type = "text/plain; charset=UTF-8",
                                  .body = payload };
@@ -226,7 +225,7 @@ void core_hold(struct call *call, const struct session *session, bool shared)
         return;
     }
     host_park(call->h, h.conn, h.session);
-    store_touch(c->store, session->id, c->self);        /* there may be something to hear already */
+    store_wake(c->store, session->id);  /* there may be something to hear already */
 }
 
 bool core_drop_held(struct core *c, int64_t session, int fd)
@@ -237,7 +236,7 @@ bool core_drop_held(struct core *c, int64_t session, int fd)
     if (!park_take_fd(c->park, session, fd, &h))
         return false;
     if (h.shared)
-        store_touch(c->store, session, OTHERS);
+        store_wake_others(c->store, session);
     if (add_answer(c, &h, true, at, 0))         /* nothing: it ends the connection */
         return true;
     park_add(c->park, &h);                      /* it has just made room */

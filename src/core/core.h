@@ -41,7 +41,10 @@ bool core_busy(struct core *c);
 /* SESSION's poll on the descriptor FD has lost its connection: that poll, and no other. */
 void core_gone(struct core *c, int64_t session, int fd, int64_t now);
 
-/* Other processes have stored something: touch the sessions concerned. */
+/* As store_watch(). */
+int core_watch(struct core *c);
+
+/* Other processes may have stored something: wake the sessions concerned. */
 void core_news(struct core *c);
 
 /* Whatever is due: heartbeats, sessions and windows that are over, roll calls. BEHIND: requests
@@ -57,9 +60,8 @@ int core_commit(struct core *c);
 /* The turn's requests are answered 503, the polls it would have answered are held on. */
 void core_fail_turn(struct core *c, struct host *h);
 
-/* Send the turn's answers; afterwards ask core_rings() whether other processes are to be woken. */
+/* Send the turn's answers. */
 void core_send(struct core *c, struct host *h);
-bool core_rings(struct core *c);
 
 /* Remove a little of what is too old to be kept, now and then. */
 void core_tidy(struct core *c, int64_t now);

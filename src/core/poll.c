@@ -3,9 +3,6 @@
  * What an answer carried counts as sent; it arrived when the session's next poll comes. A poll
  * that comes again with the same t has its answer made again from what was noted, on whichever
  * process. */
-#include <errno.h>
-#include <signal.h>
-
 #include "core/turn.h"
 #include "wire/eio.h"
 
@@ -224,14 +221,18 @@ static void compose_again(struct core *c, struct session *session)
 
 /* ---- held polls */
 
-/* Does a living process hold SESSION's poll? One that died took its polls with it. */
+/* Does a living process hold SESSION's poll? What it was to hold here may have been lost for lack of
+ * memory. */
 static bool is_held(const struct core *c, const struct session *session)
 {
-    if (session->holder == 0)
-        return false;
-    if (session->holder == c->self)
-        return park_has(c->park, session->id);
-    return kill((pid_t)session->holder, 0) == 0 || errno != ESRCH;
+    enum hold hold = store_hold(c->store, session);
+
+    return hold == HOLD_ELSEWHERE || (hold == HOLD_HERE && park_has(c->park, session->id));
+}
+
+static bool is_answered(const struct core *c, const struct session *session)
+{
+    return store_hold(c->store, session) == HOLD_NOBODY;
 }
 
 /* The poll came again in another process. What that answers is answered here too, since nobody
@@ -245,16 +246,15 @@ static bool answered_elsewhere(struct core *c, struct session *session)
         core_answer_held(c, session->id, session->origin, SPAN("6"));
         return true;
     }
-    if (session->holder == 0) {
+    if (is_answered(c, session)) {
         compose_again(c, session);
         core_answer_held(c, session->id, session->origin, buf_span(&c->payload));
         return true;
     }
     if (is_held(c, session) && !c->leaving)
         return true;
-    store_touch(c->store, session->id, session->holder);
-    session->holder = c->self;
-    session->changed = true;
+    store_wake(c->store, session->id);
+    store_hold_here(c->store, session);
     return false;
 }
 
@@ -264,7 +264,7 @@ void core_fill(struct core *c, struct session *session, int64_t now)
 
     if (!park_has(c->park, session->id) || store_failed(c->store))
         return;
-    if (session->holder != c->self && answered_elsewhere(c, session))
+    if (store_hold(c->store, session) != HOLD_HERE && answered_elsewhere(c, session))
         return;
     if (!compose(c, session, now)) {
         session->answer = answer;
@@ -275,9 +275,8 @@ void core_fill(struct core *c, struct session *session, int64_t now)
         }
         return;
     }
-    session->holder = 0;
+    store_hold_over(session);
     session->nudge = session->probe = false;
-    session->changed = true;
     core_answer_held(c, session->id, session->origin, buf_span(&c->payload));
 }
 
@@ -286,16 +285,15 @@ static void poll_again(struct call *call, struct session *session)
 {
     struct core *c = call->c;
 
-    if (session->holder == 0) {
+    if (is_answered(c, session)) {
         compose_again(c, session);
         core_answer_payload(call, buf_span(&c->payload));
         return;
     }
-    bool shared = session->holder != c->self && is_held(c, session);
-    session->holder = c->self;
+    bool shared = store_hold(c->store, session) == HOLD_ELSEWHERE;
+    store_hold_here(c->store, session);
     session->ended_ms = 0;
     session->watched = call->watched;
-    session->changed = true;
     core_hold(call, session, shared);
 }
 
@@ -317,7 +315,7 @@ static void poll_again(struct call *call, struct session *session)
 static bool is_new_with_old_t(const struct call *call, const struct session *session)
 {
     if (call->clock_t)
-        return session->holder == 0 && call->now - session->polled_ms < CLOCK_MS;
+        return is_answered(call->c, session) && call->now - session->polled_ms < CLOCK_MS;
     return session->overtaken && !session->shim && !call->own_t;
 }
 
@@ -353,7 +351,7 @@ void core_poll(struct call *call, struct session *session)
     }
     if (!session->closing && is_held(c, session) && session->overtaken) {
         core_answer_held(c, session->id, session->origin, SPAN("6"));
-        store_touch(c->store, session->id, session->holder);
+        store_wake(c->store, session->id);
     } else if (!session->closing && is_held(c, session)) {
         signaling_lost(&c->signaling, session);
         signaling_close(&c->signaling, session);
@@ -371,8 +369,7 @@ void core_poll(struct call *call, struct session *session)
     session->ended_ms = 0;
     session->watched = call->watched;
     session->probe = false;
-    session->holder = c->self;
     session->answer = 0;
-    session->changed = true;
+    store_hold_here(c->store, session);
     core_hold(call, session, false);
 }

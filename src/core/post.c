@@ -263,7 +263,7 @@ static void close_packet(struct post *p)
     struct core *c = p->call->c;
 
     core_answer_held(c, p->session->id, p->session->origin, SPAN("6"));
-    store_touch(c->store, p->session->id, p->session->holder);
+    store_wake(c->store, p->session->id);
     signaling_lost(&c->signaling, p->session);
     store_session_end(c->store, p->session);
     p->over = true;

@@ -3,7 +3,6 @@
 #include "core/turn.h"
 
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/log.h"
 
@@ -33,7 +32,6 @@ struct core *core_new(struct store *store, const struct settings *set)
     }
     c->store = store;
     c->set = set;
-    c->self = getpid();
     c->slice = SLICE_WORK;
     c->counters = &c->own;
     signaling_init(&c->signaling, store, set);
@@ -135,15 +133,20 @@ void core_gone(struct core *c, int64_t id, int fd, int64_t now)
     if (!core_drop_held(c, id, fd))
         return;
     struct session *session = store_session_by_id(c->store, id);
-    if (session == NULL || session->holder != c->self || park_has(c->park, id))
+    if (session == NULL || store_hold(c->store, session) != HOLD_HERE || park_has(c->park, id))
         return;
-    session->holder = 0;
+    store_hold_over(session);
     session->answer = ANSWER_NOOP;      /* should that poll come again */
     session->ended_ms = now;
     session->changed = true;
     be_due(c, session, now + c->set->leave_after_ms);
     if (now + c->set->roll_call_ms < c->signaling.due_ms)
         c->signaling.due_ms = now + c->set->roll_call_ms;
+}
+
+int core_watch(struct core *c)
+{
+    return store_watch(c->store);
 }
 
 void core_news(struct core *c)
@@ -246,7 +249,7 @@ void core_wake(struct core *c, int64_t now)
 {
     int64_t id;
 
-    while (store_touched(c->store, &id)) {
+    while (store_woken(c->store, &id)) {
         if (!park_has(c->park, id))
             continue;
         struct session *session = store_session_by_id(c->store, id);
@@ -312,11 +315,6 @@ void core_send(struct core *c, struct host *h)
     core_send_answers(c, h);
     c->counters->held = park_count(c->park);
     forget_turn(c);
-}
-
-bool core_rings(struct core *c)
-{
-    return store_rings(c->store);
 }
 
 void core_tidy(struct core *c, int64_t now)

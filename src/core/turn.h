@@ -58,7 +58,6 @@ struct core {
     const struct settings *set;
     struct signaling signaling;
     struct park *park;
-    int64_t self;               /* this process, as sessions' holder */
     int64_t sweep_ms;           /* look for sessions that are due no later than then */
     int64_t tidy_ms;            /* look for what is too old no later than then */
     bool tidying;               /* there is more of it: soon */

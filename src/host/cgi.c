@@ -12,7 +12,7 @@ struct cgi {
     struct buf body;
     size_t max_body;
     int64_t whole_ms;
-    int signals, bell;
+    int signals, watched;
     bool taken, answered;
     struct request rq;          /* the one that there is */
     bool parked, gone_told;
@@ -93,13 +93,13 @@ static void cgi_resume(struct host *h, int ticket, struct request *rq)
 static void cgi_wait(struct host *h, int timeout_ms, struct host_events *events)
 {
     struct cgi *c = (struct cgi *)h;
-    struct pollfd fds[] = { { c->signals, POLLIN, 0 }, { c->bell, POLLIN, 0 },
+    struct pollfd fds[] = { { c->signals, POLLIN, 0 }, { c->watched, POLLIN, 0 },
                             { c->parked && !c->gone_told ? STDOUT_FILENO : -1, 0, 0 } };
 
     if (poll(fds, 3, c->taken ? timeout_ms : 0) <= 0)
         return;
     events->stop = fds[0].revents != 0;
-    events->bell = fds[1].revents != 0;
+    events->watched = fds[1].revents != 0;
     if (fds[2].revents & (POLLERR | POLLHUP)) {
         c->gone = c->gone_told = true;
         events->stop = true;
@@ -139,7 +139,7 @@ static void cgi_answer(struct host *h, struct conn conn, bool parked, struct spa
 
 static int cgi_watch(struct host *h, int fd)
 {
-    ((struct cgi *)h)->bell = fd;
+    ((struct cgi *)h)->watched = fd;
     return 0;
 }
 
@@ -223,7 +223,7 @@ int host_open_cgi(struct host **out, size_t max_body, int64_t whole_ms, struct b
         return -1;
     }
     c->host.engine = &engine;
-    c->bell = -1;
+    c->watched = -1;
     c->max_body = max_body;
     c->whole_ms = whole_ms;
     *out = &c->host;

@@ -620,7 +620,7 @@ static void fcgi_wait(struct host *h, int timeout_ms, struct host_events *events
                 events->stop = true;
             break;
         case TAG_BELL:
-            events->bell = true;
+            events->watched = true;
             break;
         case TAG_SIGNAL:
             events->stop = true;

@@ -60,7 +60,7 @@ struct host;
 /* What is to be known of a host's events besides requests. */
 struct host_events {
     bool stop;                  /* asked to end: TERM, INT, or the listening socket is gone */
-    bool bell;                  /* the descriptor given to host_watch() is readable */
+    bool watched;               /* the descriptor given to host_watch() is readable */
 };
 
 /* Serve FastCGI on the listening descriptor FD (made non-blocking). Longer bodies than MAX_BODY are
@@ -71,7 +71,7 @@ int host_open_fcgi(struct host **h, int fd, size_t max_body, int64_t whole_ms, s
 int host_open_cgi(struct host **h, size_t max_body, int64_t whole_ms, struct buf *why);
 void host_close(struct host *h);
 
-/* Wake for FD as well (the bell). */
+/* Wake for FD as well. */
 int host_watch(struct host *h, int fd);
 
 /* Sleep until there is something to do, at the latest until DEADLINE_MS; the only place that

@@ -92,9 +92,11 @@ static struct signs signs_of(struct signaling *g, const struct member *m)
 
     if (session == NULL)
         return (struct signs){ .ended_ms = m->away_ms != 0 ? m->away_ms : 1 };
+    enum hold hold = store_hold(g->store, session);
     return (struct signs){ .ended_ms = session->ended_ms,
                            .polled_ms = session->polled_ms,
-                           .watched = session->holder != 0 && session->watched };
+                           .watched = (hold == HOLD_HERE || hold == HOLD_ELSEWHERE)
+                                      && session->watched };
 }
 
 /* Look at g->seats. */
@@ -166,11 +168,12 @@ static void roll_call(struct signaling *g, const struct socket *k, struct span c
     g->due_ms = g->now + ROLL_CALL_STEP_MS;
     for (size_t i = 0; i < g->seats.count; i++) {
         struct session *session = store_session_by_id(g->store, g->seats.list[i].session);
-        if (session == NULL || session->holder == 0 || session->watched)
+        if (session == NULL || session->watched
+            || store_hold(g->store, session) == HOLD_NOBODY)
             continue;
         session->probe = true;
         session->changed = true;
-        store_touch(g->store, session->id, session->holder);
+        store_wake(g->store, session->id);
     }
 }
 
@@ -236,14 +239,14 @@ void signaling_close(struct signaling *g, struct session *session)
 {
     buf_release(&session->partial);
     session->partial_over = true;
-    if (session->holder == 0) {
+    if (store_hold(g->store, session) == HOLD_NOBODY) {
         store_session_end(g->store, session);
         return;
     }
     session->closing = true;
     session->due_ms = g->now + CLOSING_MS;
     session->changed = true;
-    store_touch(g->store, session->id, session->holder);
+    store_wake(g->store, session->id);
 }
 
 /* ---- time */

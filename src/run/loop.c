@@ -8,21 +8,19 @@
 #include "base/log.h"
 
 #define FAREWELL_MS 2000                /* for answers that a web server is slow to take */
-#define LOOK_MS 1000                    /* look for other processes' news that often, bell or not */
-#define LOOK_DEAF_MS 30                 /* where there is no bell to be heard */
+#define LOOK_MS 1000                    /* look for other processes' news that often, heard or not */
+#define LOOK_DEAF_MS 30                 /* where none can be heard */
 
 /* Make the turn last and send its answers; or answer that nothing came of it. */
-static void end_turn(struct host *h, struct core *c, struct bell *b)
+static void end_turn(struct host *h, struct core *c)
 {
     if (core_commit(c) == -1)
         core_fail_turn(c, h);
     core_send(c, h);                    /* bytes leave only here */
-    if (core_rings(c))
-        bell_ring(b);                   /* other processes look */
 }
 
 /* One turn. Returns how many requests it took. */
-static size_t turn(struct host *h, struct core *c, struct bell *b, int64_t now, bool rang)
+static size_t turn(struct host *h, struct core *c, int64_t now, bool news)
 {
     struct counters *counters = core_counters(c);
     uint64_t from = stats_clock();
@@ -36,62 +34,63 @@ static size_t turn(struct host *h, struct core *c, struct bell *b, int64_t now, 
     for (; !core_busy(c) && host_next(h, &rq); count++)
         core_take(c, h, &rq, now);      /* parse, session, rules, store; polls are held */
     count += core_resume(c, h, now);    /* what is much work, a slice a turn */
-    if (rang)
+    if (news)
         core_news(c);                   /* what other processes stored */
     /* heartbeats, sessions and windows that are over */
     core_time(c, now, core_busy(c) || host_behind(h));
     core_wake(c, now);                  /* whoever has something to hear gets its poll filled */
-    end_turn(h, c, b);                  /* one transaction a turn */
+    end_turn(h, c);                  /* one transaction a turn */
     stats_batch(&counters->batch, count);
     stats_time(&counters->turn, stats_clock() - from);
     return count;
 }
 
-/* Hear the bell from now on. Returns how often to look into the store besides. */
-static int64_t listen_for(struct host *h, struct bell *b)
+/* Hear from now on when other processes have stored something. Returns how often to look besides. */
+static int64_t listen_for(struct host *h, struct core *c)
 {
-    bell_listen(b);
-    if (b->watch == -1)
+    int fd = core_watch(c);
+
+    if (fd == -1)
         return LOOK_DEAF_MS;
-    if (host_watch(h, b->watch) == 0)
+    if (host_watch(h, fd) == 0)
         return LOOK_MS;
-    log_line(LOG_WARNING, "P130", "bell", NULL,
-             "cannot wait for the bell: %s; processes will notice each other's messages late; see "
+    log_line(LOG_WARNING, "P130", "loop", NULL,
+             "cannot wait for other processes: %s; they will notice each other's messages late; see "
              "what limits there are",
              strerror(errno));
     return LOOK_DEAF_MS;
 }
 
-void loop_run(struct host *h, struct core *c, struct bell *b)
+void loop_run(struct host *h, struct core *c)
 {
     struct host_events events = { false, false };
-    int64_t look_ms = 0, look = 0;      /* 0: the bell is not heard yet */
+    int64_t look_ms = 0, look = 0;      /* 0: others are not heard yet */
 
     while (!events.stop && !host_finished(h)) {
         int64_t deadline = core_deadline(c);
         /* the only place that sleeps */
         int64_t now = host_wait(h, deadline < look ? deadline : look, &events);
-        bool rang = (events.bell && bell_heard(b)) || now >= look;
+        bool news = events.watched || now >= look;
         if (now >= look)
             look = now + look_ms;
-        turn(h, c, b, now, rang);
+        turn(h, c, now, news);
         core_tidy(c, now);
-        /* CGI for a request that was answered at once has ended by now, and spares the bell. */
+        /* CGI for a request that was answered at once has ended by now, and need not listen. */
         if (look_ms == 0 && !host_finished(h)) {
-            look_ms = listen_for(h, b);
-            look = 0;                   /* what rang before was not heard */
+            look_ms = listen_for(h, c);
+            look = 0;                   /* what came before was not heard */
         }
     }
 }
 
-void loop_leave(struct host *h, struct core *c, struct bell *b)
+void loop_leave(struct host *h, struct core *c)
 {
     struct host_events events;
     int64_t now = host_now(), until = now + FAREWELL_MS;
 
     core_leave(c, now);
-    end_turn(h, c, b);
-    while (!host_finished(h) && turn(h, c, b, now, false) != 0 && now < until)
+    end_turn(h, c);
+    while (!host_finished(h) && turn(h, c, now, false) != 0 && now < until)
         now = host_wait(h, now, &events);
     core_give_up(c, h);
     host_stop(h);

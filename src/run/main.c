@@ -12,7 +12,6 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "store/bell.h"
 #include "core/core.h"
 #include "host/host.h"
 #include "base/log.h"
@@ -212,14 +211,13 @@ static int serve(void *arg)
     struct server *server = arg;
     const struct settings *set = &server->set;
     struct buf why = BUF_EMPTY;
-    struct bell bell = { -1, -1, NULL };
     struct stats stats = { NULL, -1, NULL };
     struct store *store = NULL;
     struct host *host = NULL;
     struct core *core = NULL;
     int status = 1, opened = -1;
 
-    if (store_open(&store, set, &why) == -1 || bell_open(&bell, set->store, &why) == -1)
+    if (store_open(&store, set, &why) == -1)
         goto out;
     if (server->how == SERVE_CGI)
         store_leave_wal(store);
@@ -236,9 +234,9 @@ static int serve(void *arg)
         goto out;
     }
     count_openly(core, &stats, server);
-    loop_run(host, core, &bell);
+    loop_run(host, core);
     supervise_succeed(&server->program);
-    loop_leave(host, core, &bell);
+    loop_leave(host, core);
     status = 0;
 
 out:
@@ -247,7 +245,6 @@ out:
     core_free(core);
     stats_release(&stats);
     host_close(host);
-    bell_release(&bell);
     store_close(store);
     buf_release(&why);
     return status;

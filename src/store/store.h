@@ -63,7 +63,7 @@ struct session {
     /* a POST that is applied in part, and how many bytes of it; 0: none */
     uint64_t posting;
     int64_t posted;
-    int64_t poll, polled_ms, holder;
+    int64_t poll, polled_ms;
     int64_t ended_ms;                   /* its last poll's connection has ended; 0: it has not */
     uint64_t ports;                     /* the client's, in its last requests, 16 bits each */
     int64_t answer;
@@ -115,21 +115,42 @@ const char *store_why(struct store *s);
 /* Rows written since the store was opened: how much work something was, by the difference. */
 int64_t store_written(struct store *s);
 
-/* SESSION's poll, held by HOLDER, is to be looked at: here or, by a word to it, in that process.
- * 0: nobody holds it. */
-void store_touch(struct store *s, int64_t session, int64_t holder);
+/* ---- waking: whoever stored something for a session says so; the commit makes those hear it whom
+ * it concerns */
 
-/* The sessions touched in this turn whose polls are held here: true and *SESSION, one after the
- * other. */
-bool store_touched(struct store *s, int64_t *session);
+/* SESSION has something to hear: its poll is to be looked at, by whoever holds it. */
+void store_wake(struct store *s, int64_t session);
 
-/* Must other processes be told, now that it is committed, that there is news for them? True
- * once. */
-bool store_rings(struct store *s);
+/* Other processes may hold a poll of SESSION as well, a twin: they are to look at it, too. */
+void store_wake_others(struct store *s, int64_t session);
 
-/* Look for what other processes have stored since the last call; begins no transaction.
- * Touches those sessions; -1 on failure, which does not stick. */
+/* The sessions that were woken and may have a poll here: true and *SESSION, one after the other. */
+bool store_woken(struct store *s, int64_t *session);
+
+/* A descriptor that is readable, from now on, when other processes have woken somebody; what they
+ * said before is found by store_news(). It is the store's. -1: there is none, and the log says why:
+ * look now and then. Not for who has nothing to wait for: to close it takes up to 20 ms, which
+ * the kernel waits for its other processors. */
+int store_watch(struct store *s);
+
+/* Look for what other processes have stored since the last call, and wake those whom it concerns here;
+ * begins no transaction. -1 on failure, which does not stick. */
 int store_news(struct store *s);
+
+/* ---- holding: where the last poll of a session waits for its answer */
+
+enum hold {
+    HOLD_NOBODY,                        /* nowhere: it was answered, or none has come yet */
+    HOLD_HERE,                          /* in this process */
+    HOLD_ELSEWHERE,                     /* in another, which lives */
+    HOLD_LOST                           /* in one that has died: the client will ask again */
+};
+
+enum hold store_hold(const struct store *s, const struct session *session);
+
+/* It waits here from now on; it was answered. */
+void store_hold_here(struct store *s, struct session *session);
+void store_hold_over(struct session *session);
 
 /* ---- sessions */
 
@@ -206,8 +227,6 @@ void store_socket_left(struct store *s, int64_t id);
 
 struct member {
     int64_t socket, session;            /* session 0: away */
-    /* the process that holds the session's poll; 0: none does */
-    int64_t holder;
     int64_t away_ms;
     char public[ID_LEN + 1];
 };
@@ -298,7 +317,7 @@ bool store_overflows(struct store *s, const struct member *to);
  * owed to clients that do not listen. */
 bool store_is_full(const struct store *s);
 
-/* Owe the message SEQ of SIZE bytes to TO, and touch its session. The delivery's id; 0 when the
+/* Owe the message SEQ of SIZE bytes to TO, and wake its session. The delivery's id; 0 when the
  * store failed. */
 int64_t store_deliver(struct store *s, int64_t seq, size_t size, const struct member *to);
 

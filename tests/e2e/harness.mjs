@@ -188,6 +188,13 @@ process.on('exit', () => running.forEach((server) => {
 }));
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
 
+const namespace = ['unshare', ...(process.getuid() === 0 ? [] : ['-r']), '--pid', '--fork', '--mount-proc', '--kill-child', '--'];
+
+function childrenOf(pid) {
+    const list = `/proc/${pid}/task/${pid}/children`;
+    return existsSync(list) ? readFileSync(list, 'utf8').split(' ').filter(Boolean).map(Number) : [];
+}
+
 // On a busy machine all work is long, and those who come back are late.
 const patient = { POLLUX_MAX_WORK_PERCENT: 0, POLLUX_LEAVE_AFTER_MS: 30000 };
 
@@ -200,8 +207,9 @@ const patient = { POLLUX_MAX_WORK_PERCENT: 0, POLLUX_LEAVE_AFTER_MS: 30000 };
  * also      further paths that go to the program (as FastCGI)
  * env       further variables for the program, POLLUX_… or other
  * lighttpd  further settings for lighttpd.conf, name: value as written there
+ * apart     in a pid namespace of its own, as in a container
  */
-export async function startPollux({ procs = 1, maxProcs = 1, cgi = false, env = {}, also = [], lighttpd = {} } = {}) {
+export async function startPollux({ procs = 1, maxProcs = 1, cgi = false, env = {}, also = [], lighttpd = {}, apart = false } = {}) {
     if (!existsSync(program)) throw new Error(`${program} is not there; build first, or name the program in POLLUX_BIN`);
     const dir = mkdtempSync(join(tmpdir(), 'pollux-e2e-'));
     chmodSync(dir, 0o755);
@@ -216,6 +224,7 @@ export async function startPollux({ procs = 1, maxProcs = 1, cgi = false, env = 
     writeFileSync(conf, lighttpdConf({ dir, port, maxProcs, cgi, env: marked, also, lighttpd }));
 
     let child = null;
+    const web = () => (apart ? childrenOf(child.pid)[0] : child.pid);
     const logText = () => ['program.log', 'lighttpd.log', 'stderr.log'].map((name) => join(dir, name))
         .filter(existsSync).map((path) => readFileSync(path, 'utf8')).join('');
     const pids = () => processesWith(`E2E_MARK=${dir}`);
@@ -229,7 +238,7 @@ export async function startPollux({ procs = 1, maxProcs = 1, cgi = false, env = 
 
         /** Send SIGNAL to lighttpd and to every process of the program. */
         kill(signal) {
-            for (const pid of [child?.pid, ...pids()]) {
+            for (const pid of [child && web(), ...pids()]) {
                 try {
                     if (pid) process.kill(pid, signal);
                 } catch { /* it has ended by itself */ }
@@ -238,7 +247,7 @@ export async function startPollux({ procs = 1, maxProcs = 1, cgi = false, env = 
 
         /** Start again after crash(): same port, same data. */
         async start() {
-            const [command, ...args] = [...mortal, lighttpdBinary(), '-D', '-f', conf];
+            const [command, ...args] = [...mortal, ...(apart ? namespace : []), lighttpdBinary(), '-D', '-f', conf];
             const words = openSync(join(dir, 'stderr.log'), 'a');
             child = spawn(command, args, {
                 detached: true,
@@ -258,7 +267,7 @@ export async function startPollux({ procs = 1, maxProcs = 1, cgi = false, env = 
         },
 
         /** The process of lighttpd. */
-        web: () => child.pid,
+        web,
 
         /** The process that watches over the workers; several with maxProcs. */
         supervisors: () => pids().filter((pid) => !isKeeper(pid) && !server.workers().includes(pid)),
@@ -279,7 +288,7 @@ export async function startPollux({ procs = 1, maxProcs = 1, cgi = false, env = 
 
         /** End in good order; the folder stays. */
         async halt() {
-            if (child.exitCode === null && child.signalCode === null) child.kill('SIGTERM');
+            if (child.exitCode === null && child.signalCode === null) process.kill(web(), 'SIGTERM');
             await ended();
         },
 

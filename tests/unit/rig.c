@@ -177,15 +177,8 @@ static void start(struct rig *r)
         fail_msg("%s", buf_text(&why));
     buf_release(&why);
     assert_non_null(r->core = core_new(r->store, &r->set));
-    if (r->self != 0)
-        rig_name(r, r->self);
     if (rig_slice != 0)
         r->core->slice = rig_slice;
-}
-
-void rig_name(struct rig *r, int64_t self)
-{
-    r->self = r->core->self = r->store->self = self;
 }
 
 static void stop(struct rig *r)
@@ -269,14 +262,19 @@ void rig_restart(struct rig *r)
     stop(r);
     r->dies = RIG_LIVES;
     r->deaths++;
-    if (r->self != 0)
-        r->self += 2;
     start(r);
+}
+
+/* Did the turn wake other processes? It may have begun with RANG rings. */
+static void note_rings(struct rig *r, size_t rang)
+{
+    r->rings = r->rings || r->store->wake.rings != rang;
 }
 
 void rig_turn(struct rig *r, bool rang)
 {
     struct request rq;
+    size_t before = r->store->wake.rings;
 
     while (host_next(r->host, &rq))
         core_take(r->core, r->host, &rq, r->now);
@@ -292,7 +290,7 @@ void rig_turn(struct rig *r, bool rang)
     if (core_commit(r->core) == -1)
         core_fail_turn(r->core, r->host);
     core_send(r->core, r->host);        /* of one that dies, for the test to look at */
-    r->rings = core_rings(r->core) || r->rings;
+    note_rings(r, before);
     if (r->dies == RIG_DIES_AFTER)
         rig_restart(r);
     core_tidy(r->core, r->now);

@@ -38,8 +38,6 @@ struct rig {
     char *answers[RIG_REQUESTS];        /* "STATUS BODY"; NULL: not answered yet */
     bool begun[RIG_REQUESTS];           /* the answer was begun: it has headers, and no body yet */
     int requests;
-    /* the process's own number; 0: its pid. Grows by 2 with every restart */
-    int64_t self;
     enum rig_death dies;                /* in the next turn; then it is started anew */
     int64_t deaths;
     bool again;                         /* requests come as lighttpd's error handler asks them again */
@@ -75,9 +73,6 @@ int rig_give_bytes(struct rig *r, struct span method, struct span query, struct 
 
 /* Forget all answers, and number requests anew. None may be held. */
 void rig_forget(struct rig *r);
-
-/* The number that the process goes by from now on; before it holds any poll. */
-void rig_name(struct rig *r, int64_t self);
 
 /* Let MS milliseconds pass, and run the turns that fall due in them. */
 void rig_wait(struct rig *r, int64_t ms);

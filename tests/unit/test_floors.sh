@@ -33,6 +33,7 @@ sql_views.h: store/sqlite
 sql_upgrade_1.h: store/sqlite
 sql_upgrade_2.h: store/sqlite
 sql_upgrade_3.h: store/sqlite
+sql_upgrade_4.h: store/sqlite
 sql_ctl.h: ctl
 store/sqlite/db.h: store/sqlite ctl
 store/sqlite/format.h: store/sqlite ctl

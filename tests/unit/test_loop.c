@@ -1,8 +1,7 @@
-/* test_loop.c - when the loop hears the bell: not for a host that has nothing more to serve after
- * its first turn, and from then on without missing what rang before. */
+/* test_loop.c - when the loop listens: not for a host that has nothing more to serve after
+ * its first turn, and from then on without missing what came before. */
 #include "rig.h"
 
-#include "store/bell.h"
 #include "host/kind.h"
 #include "run/loop.h"
 
@@ -63,44 +62,33 @@ static const struct host_engine engine = { .watch = brief_watch,
                                            .behind = brief_behind,
                                            .finished = brief_finished };
 
-/* Run the loop for so many waits. The bell is to be released. */
-static struct brief run(int waits, struct bell *bell)
+/* Run the loop for so many waits. */
+static struct brief run(int waits)
 {
     struct brief b = { .host = { &engine }, .most = waits, .watched = -1 };
-    struct buf why = BUF_EMPTY;
     struct rig r;
 
     rig_open(&r, NULL);
-    assert_int_equal(bell_open(bell, r.dir, &why), 0);
-    loop_run(&b.host, r.core, bell);
+    loop_run(&b.host, r.core);
     rig_close(&r);
-    buf_release(&why);
     return b;
 }
 
 static void what_ends_at_once_does_not_listen(void **state)
 {
-    struct bell bell;
-
     (void)state;
-    struct brief b = run(1, &bell);
-    assert_int_equal(bell.watch, -1);
+    struct brief b = run(1);
     assert_int_equal(b.watched, -1);
-    bell_release(&bell);
 }
 
 static void what_stays_listens_and_looks_at_once(void **state)
 {
-    struct bell bell;
-
     (void)state;
-    struct brief b = run(3, &bell);
-    assert_int_not_equal(bell.watch, -1);
-    assert_int_equal(b.watched, bell.watch);
+    struct brief b = run(3);
+    assert_int_not_equal(b.watched, -1);
     assert_int_equal(b.timeout_ms[0], 0);
-    assert_int_equal(b.timeout_ms[1], 0);       /* what rang before was not heard */
+    assert_int_equal(b.timeout_ms[1], 0);       /* what came before was not heard */
     assert_true(b.timeout_ms[2] > 0);
-    bell_release(&bell);
 }
 
 int main(void)

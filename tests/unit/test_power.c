@@ -310,6 +310,8 @@ static int fail_power(bool none_missing, bool quiet)
     }
     snprintf(path, sizeof path, "%s/pollux.db-shm", dir);
     unlink(path);
+    snprintf(path, sizeof path, "%s/bell", dir);
+    unlink(path);
     assert_int_equal(rmdir(dir), 0);
     return wrongs;
 }

@@ -483,9 +483,7 @@ static void a_poll_held_elsewhere_is_probed_there(void **state)
 
     (void)state;
     rig_open(&r, quiet);
-    rig_name(&r, 1000);
     rig_join(&other, &r);
-    rig_name(&other, 1001);
     pair(&r, &a, &b);
     other.now = r.now;
     client_join(&c, &other, "room");

@@ -104,21 +104,6 @@ static struct {
         fresh, lefts;
 } sums;
 
-/* ---- which processes live: those of the two rigs */
-
-static struct rig *living[2];
-
-int __wrap_kill(pid_t pid, int number);
-int __wrap_kill(pid_t pid, int number)
-{
-    assert_int_equal(number, 0);
-    for (int i = 0; i < 2; i++)
-        if (living[i] != NULL && living[i]->self == pid)
-            return 0;
-    errno = ESRCH;
-    return -1;
-}
-
 /* ---- chance */
 
 static uint64_t chance;
@@ -911,10 +896,6 @@ static void open_rigs(struct rig *first, struct rig *second, struct db **db)
     rig_join(second, first);
     second->set.log_events = first->set.log_events;
     second->set.capacity = first->set.capacity;
-    rig_name(first, 1000001);
-    rig_name(second, 1000002);
-    living[0] = first;
-    living[1] = second;
     snprintf(path, sizeof path, "%s/pollux.db", first->set.store);
     assert_int_equal(db_open(db, path, false, true, 1000), 0);
     assert_int_equal(db_prepare(*db, queries, sizeof queries / sizeof queries[0]), 0);
@@ -925,7 +906,6 @@ static void close_rigs(struct rig *first, struct rig *second, struct db *db)
     db_close(db);
     rig_close(second);
     rig_close(first);
-    living[0] = living[1] = NULL;
 }
 
 /* The first COUNT clients are in the room before the first step. */

@@ -42,6 +42,7 @@ static void a_conversation(void **state)
 
     (void)state;
     rig_open(&r, NULL);
+    write_sql(&r, "INSERT INTO holder VALUES (1, 1, 0)");       /* one that has died */
     client_join(&a, &r, "room");
     client_join(&b, &r, "room");
     r.now += 10;
@@ -72,7 +73,7 @@ static void a_conversation(void **state)
     rig_wait(&r, 25000);
     client_hear(&a);
     rig_wait(&r, 125000);
-    store_touch(r.store, 1, r.store->self + 1);         /* a word to another process */
+    store_wake_others(r.store, 1);      /* a word to another process */
     rig_turn(&r, true);
     rig_wait(&r, 62000);
     close_counting(&r);
@@ -536,8 +537,10 @@ static char *schema_of(const struct rig *r)
     return strdup(text);
 }
 
-/* What files of schema 3 and 2 lack. */
+/* What files of schemas 4, 3 and 2 lack. */
+#define SCHEMA_4 "DROP TABLE holder; PRAGMA user_version = 4;"
 #define SCHEMA_3 \
+    SCHEMA_4 \
     "ALTER TABLE polling DROP COLUMN posting; ALTER TABLE polling DROP COLUMN posted;" \
     "PRAGMA user_version = 3;"
 #define SCHEMA_2 \
@@ -550,7 +553,7 @@ static char *schema_of(const struct rig *r)
 
 static void an_older_file_is_upgraded(void **state)
 {
-    static const char *const older[] = { SCHEMA_2 SCHEMA_1, SCHEMA_2, SCHEMA_3 };
+    static const char *const older[] = { SCHEMA_2 SCHEMA_1, SCHEMA_2, SCHEMA_3, SCHEMA_4 };
     struct rig r;
     struct client c;
 

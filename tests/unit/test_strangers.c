@@ -98,21 +98,6 @@ static struct {
         deaths, recoveries;
 } sums;
 
-/* ---- which processes live: those of the two rigs */
-
-static struct rig *living[2];
-
-int __wrap_kill(pid_t pid, int number);
-int __wrap_kill(pid_t pid, int number)
-{
-    assert_int_equal(number, 0);
-    for (int i = 0; i < 2; i++)
-        if (living[i] != NULL && living[i]->self == pid)
-            return 0;
-    errno = ESRCH;
-    return -1;
-}
-
 /* ---- chance */
 
 static uint64_t chance;
@@ -1038,17 +1023,12 @@ static void open_rigs(struct rig *first, struct rig *second, uint64_t seed)
     second->set.capacity = first->set.capacity;
     second->set.log_events = first->set.log_events;
     second->set.leave_after_ms = first->set.leave_after_ms;
-    rig_name(first, 1000001);
-    rig_name(second, 1000002);
-    living[0] = first;
-    living[1] = second;
 }
 
 static void close_rigs(struct rig *first, struct rig *second)
 {
     rig_close(second);
     rig_close(first);
-    living[0] = living[1] = NULL;
 }
 
 static bool run_alone(const struct step *steps, size_t count, uint64_t seed, char *failure)

@@ -100,7 +100,7 @@ static void drop_oldest(struct store *s)
 static void end_turn(struct store *s)
 {
     s->entries = NULL;
-    s->touched_count = s->touched_next = 0;
+    s->wake.count = s->wake.next = 0;
     s->delivery_count = s->delivery_rows = s->said_count = 0;
     if (s->words.cap > WORDS_KEPT)
         buf_release(&s->words);
@@ -176,9 +176,7 @@ struct entry *store_remember(struct store *s, int64_t id, const char *sid)
     struct entry *e = calloc(1, sizeof *e);
 
     if (e == NULL) {
-        s->failed = true;
-        snprintf(s->why, sizeof s->why,
-                 "cannot read a session: out of memory; give the machine more");
+        store_lacks(s, "read a session: out of memory; give the machine more");
         return NULL;
     }
     e->session.id = id;
@@ -211,14 +209,4 @@ struct entry *store_recall_sid(struct store *s, struct span sid)
     if (e != NULL)
         wake(s, e);
     return e;
-}
-
-void store_freshen(struct store *s, struct members *m)
-{
-    for (size_t i = 0; i < m->count; i++) {
-        struct member *member = &m->list[i];
-        const struct session *session =
-            member->session != 0 ? store_session_by_id(s, member->session) : NULL;
-        member->holder = session != NULL ? session->holder : 0;
-    }
 }

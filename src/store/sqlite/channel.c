@@ -201,9 +201,7 @@ static struct member *add_member(struct store *s, struct members *m)
         size_t cap = m->cap != 0 ? m->cap * 2 : 8;
         struct member *list = realloc(m->list, cap * sizeof *list);
         if (list == NULL) {
-            s->failed = true;
-            snprintf(s->why, sizeof s->why,
-                     "cannot list a channel's members: out of memory; give the machine more");
+            store_lacks(s, "list a channel's members: out of memory; give the machine more");
             return NULL;
         }
         m->list = list;
@@ -229,7 +227,7 @@ static void read_members(struct store *s, struct db_query *q, struct members *m)
         m->count = 0;
 }
 
-/* The members of CHANNEL, in the order of their joining, but for who holds their polls. */
+/* The members of CHANNEL, in the order of their joining. */
 static const struct members *members_of(struct store *s, int64_t channel)
 {
     struct room *room = find_room(s, channel);
@@ -275,7 +273,6 @@ void store_members(struct store *s, int64_t channel, struct members *m)
             return;
         *member = all->list[i];
     }
-    store_freshen(s, m);
 }
 
 void store_peers(struct store *s, int64_t socket, struct members *m)
@@ -295,7 +292,6 @@ void store_peers(struct store *s, int64_t socket, struct members *m)
             *member = all->list[i];
         }
     }
-    store_freshen(s, m);
 }
 
 /* ---- who lost its place while it was away */

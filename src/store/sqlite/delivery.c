@@ -12,7 +12,7 @@
 
 struct member member_of(const struct session *session, const struct socket *socket)
 {
-    struct member m = { .socket = socket->id, .session = session->id, .holder = session->holder,
+    struct member m = { .socket = socket->id, .session = session->id,
                         .away_ms = socket->away_ms };
 
     memcpy(m.public, socket->public, sizeof m.public);
@@ -97,14 +97,12 @@ static struct queue *read_queue(struct store *s, struct session *session, size_t
     return queue;
 }
 
-/* The queue of the socket TO, which this process is about to send to if it holds its poll; NULL:
- * there is no object of it. */
+/* The queue of the socket TO; NULL: it is away, or has gone. */
 static struct queue *queue_of(struct store *s, const struct member *to)
 {
-    struct entry *e = to->session != 0 ? store_recall(s, to->session) : NULL;
+    struct entry *e = NULL;
 
-    if (e == NULL && to->session != 0 && to->holder == s->self
-        && store_session_by_id(s, to->session) != NULL)
+    if (to->session != 0 && store_session_by_id(s, to->session) != NULL)
         e = store_recall(s, to->session);
     for (size_t i = 0; e != NULL && i < e->session.socket_count; i++)
         if (e->session.sockets[i].id == to->socket)
@@ -226,7 +224,7 @@ int64_t store_deliver(struct store *s, int64_t seq, size_t size, const struct me
                                                             fresh };
     }
     s->owed_since++;
-    store_touch(s, to->session, to->holder);
+    store_wake(s, to->session);
     return d.id;
 }
 

@@ -1,6 +1,8 @@
 /* engine.h - what the files of the SQLite engine share, and nobody else sees.
  *
- * open.c     opening, upgrading, the turn's transaction, words between processes
+ * open.c     opening, upgrading, the turn's transaction
+ * wake.c     words between processes
+ * hold.c     who holds a session's poll
  * cache.c    sessions as objects: of the turn, and between turns
  * session.c  sessions
  * request.c  which requests came already
@@ -66,13 +68,14 @@ struct room {
     uint64_t epoch;                     /* the store's, or it is out of date */
     char *key;                          /* its namespace, a NUL, its name */
     size_t key_len, key_cap;
-    bool listed;                        /* MEMBERS are known; but for who holds their polls */
+    bool listed;                        /* MEMBERS are known */
     struct members members;
 };
 
 /* A session as the store keeps it: for the turn, and for as long as it rests. */
 struct entry {
     struct session session;             /* first: a struct session * is a struct entry * */
+    int64_t holder;                     /* of its poll; 0: nobody */
     int64_t stored_due_ms;              /* due_ms as the row has it */
     size_t stored_partial;              /* bytes of session.partial that are rows already */
     size_t socket_cap;
@@ -91,16 +94,33 @@ struct walk {
     int64_t removed;                    /* rows of the log */
 };
 
+/* wake.c's */
+struct wake {
+    int bell;                           /* the file: for ringing, and for hold.c's locks */
+    int watch;                          /* an inotify descriptor, readable when it rang; -1: none */
+    bool ring;                          /* other processes have something to look at */
+    size_t rings;                       /* so far */
+    int64_t seen;                       /* store_news() looks beyond this notice */
+    int64_t *woken;                     /* sessions whose poll, held here, is to be looked at */
+    size_t count, cap, next;
+};
+
+/* hold.c's */
+struct holding {
+    int64_t self;                       /* this process as a holder; 0: it has held nothing yet */
+    bool noted, noting;                 /* its row is there; or will be if the turn lasts */
+};
+
 struct store {
     struct db *db;
     const struct settings *set;         /* borrowed */
-    int64_t self;                       /* this process, as `holder` has it */
+    struct wake wake;
+    struct holding hold;
     bool begun;                         /* a transaction is open */
     bool failed;                        /* a call of this turn has failed; it must be rolled back */
     bool leave_wal;                     /* see store_leave_wal() */
     bool kept;                          /* see store_is_kept() */
     int64_t empty_ms;                   /* if not: empty the write-ahead log then */
-    bool ring;                          /* other processes have something to look at */
     char why[512];
 
     struct entry *entries;              /* the turn's sessions */
@@ -114,9 +134,6 @@ struct store {
     int64_t newest_request;             /* row; those beyond it are not in `seen` yet */
     struct buf marks;                   /* of the turn's requests */
     int64_t marks_ms;                   /* when it was that they came */
-
-    int64_t *touched;                   /* sessions whose poll, held here, is to be looked at */
-    size_t touched_count, touched_cap, touched_next;
 
     uint64_t epoch;                     /* what was read before it began is out of date */
     struct room rooms[ROOMS];           /* each in the place that its id gives */
@@ -136,7 +153,6 @@ struct store {
     struct walk walk;
     bool full;                          /* see store_is_full() */
     int64_t said_since, owed_since;     /* messages and deliveries stored since it went on */
-    int64_t seen_notice;                /* store_news() looks beyond this one */
     struct buf scratch;
 };
 
@@ -150,6 +166,35 @@ void store_fail(struct store *s, const char *operation);
 
 /* Let it fail if CODE is -1. */
 void store_check(struct store *s, int code, const char *operation);
+
+/* What no file is to blame for: "WHAT: cause; what to do" could not be done. The turn fails. */
+void store_lacks(struct store *s, const char *what);
+
+/* The same while the store is being opened, into WHY. Returns -1. */
+int store_explain(struct store *s, const char *operation, struct buf *why);
+
+/* ---- wake.c */
+
+/* Open the bell, and skip what others have said so far. 0, or -1 with a sentence in WHY. */
+int store_open_bell(struct store *s, struct buf *why);
+void store_close_bell(struct store *s);
+
+/* The turn is committed: ring if there is something for others to look at. */
+void store_ring(struct store *s);
+
+/* Are there notices that need not be kept? Remove some of them, at most ROWS. */
+bool store_has_old_notices(struct store *s);
+void store_trim_notices(struct store *s, int64_t rows);
+
+/* ---- hold.c */
+
+/* Who holds SESSION's poll: a number; 0: nobody. Is that this process? */
+int64_t store_holder(const struct session *session);
+bool store_is_self(const struct store *s, int64_t holder);
+
+/* What this turn noted lasts; or it does not. */
+void store_hold_committed(struct store *s);
+void store_hold_undone(struct store *s);
 
 /* ---- cache.c */
 
@@ -211,9 +256,6 @@ void store_read_sockets(struct store *s, struct entry *e);
 /* Write what changed. */
 void store_write_sessions(struct store *s);
 void store_write_sockets(struct store *s, struct session *session);
-
-/* Who holds the polls of M, which may have been listed earlier: their sessions know. */
-void store_freshen(struct store *s, struct members *m);
 
 /* What was sent to the socket and is not beyond delivery OFFSET has arrived; or: nothing that it
  * is owed ever will. */

@@ -1,5 +1,4 @@
-/* open.c - the store in one SQLite file: opening and upgrading it, the turn's
- * transaction, and what processes tell each other through it. */
+/* open.c - the store in one SQLite file: opening and upgrading it, and the turn's transaction. */
 #include "store/sqlite/engine.h"
 
 #include <errno.h>
@@ -19,11 +18,11 @@
 #include "sql_upgrade_1.h"
 #include "sql_upgrade_2.h"
 #include "sql_upgrade_3.h"
+#include "sql_upgrade_4.h"
 #include "sql_views.h"
 
 /* how long a turn waits for another process: some clients lose what is answered 503 */
 #define BUSY_MS 10000
-#define NEWS_BATCH 256
 #define WAL_LEFT (1 << 20)              /* bytes: some fifty requests, read in half a millisecond */
 #define OPEN_TRIES 100                  /* 10 ms apart, besides SQLite's own waiting */
 
@@ -70,13 +69,17 @@ void store_check(struct store *s, int code, const char *operation)
         store_fail(s, operation);
 }
 
-void store_no_memory(struct store *s)
+void store_lacks(struct store *s, const char *what)
 {
     if (s->failed)
         return;
     s->failed = true;
-    snprintf(s->why, sizeof s->why,
-             "cannot make a message: out of memory; give the machine more or lower the limits");
+    snprintf(s->why, sizeof s->why, "cannot %s", what);
+}
+
+void store_no_memory(struct store *s)
+{
+    store_lacks(s, "make a message: out of memory; give the machine more or lower the limits");
 }
 
 bool store_failed(const struct store *s)
@@ -148,7 +151,7 @@ static int make_directory(const char *dir, struct buf *why)
     return 0;
 }
 
-static int explain(struct store *s, const char *operation, struct buf *why)
+int store_explain(struct store *s, const char *operation, struct buf *why)
 {
     s->failed = false;
     store_fail(s, operation);
@@ -166,7 +169,7 @@ static int set_journal(struct store *s, struct buf *why)
     if (!db_scalar_text(s->db,
                         network ? "PRAGMA journal_mode = TRUNCATE" : "PRAGMA journal_mode = WAL",
                         mode, sizeof mode))
-        return explain(s, "open the database", why);
+        return store_explain(s, "open the database", why);
     if (strcmp(mode, "wal") != 0)
         log_line(LOG_WARNING, "P110", "store", NULL,
                  "%s: no write-ahead log (journal mode %s%s): slower, and readers "
@@ -183,7 +186,7 @@ static int set_up_connection(struct store *s, struct buf *why)
         /* what is removed leaves no text behind, not even where a page was split before */
         || db_exec(s->db, "PRAGMA secure_delete = ON") == -1
         || db_exec(s->db, "PRAGMA temp_store = MEMORY") == -1)
-        return explain(s, "set up the database", why);
+        return store_explain(s, "set up the database", why);
     return 0;
 }
 
@@ -208,7 +211,7 @@ static int create(struct store *s, struct buf *why)
     }
     if (db_exec(s->db, SQL_SCHEMA) == -1 || db_exec(s->db, SQL_VIEWS) == -1
         || write_version(s) == -1)
-        return explain(s, "create the tables", why);
+        return store_explain(s, "create the tables", why);
     return 0;
 }
 
@@ -216,10 +219,10 @@ static int create(struct store *s, struct buf *why)
 static int upgrade_step(struct store *s, int64_t version, struct buf *why)
 {
     static const char *const steps[STORE_VERSION] = { [1] = SQL_UPGRADE_1, [2] = SQL_UPGRADE_2,
-                                                      [3] = SQL_UPGRADE_3 };
+                                                      [3] = SQL_UPGRADE_3, [4] = SQL_UPGRADE_4 };
 
     if (db_exec(s->db, steps[version]) == -1 || write_version(s) == -1)
-        return explain(s, "upgrade the tables", why);
+        return store_explain(s, "upgrade the tables", why);
     return 0;
 }
 
@@ -229,7 +232,7 @@ static int64_t read_version(struct store *s, struct buf *why)
     int64_t version = db_scalar(s->db, "PRAGMA user_version", -1);
 
     if (version == -1)
-        return explain(s, "open the database", why);
+        return store_explain(s, "open the database", why);
     if (version > STORE_VERSION) {
         buf_addf(why,
                  "cannot use %s/pollux.db: a newer version of this program wrote it (schema %lld, "
@@ -245,13 +248,13 @@ static int64_t read_version(struct store *s, struct buf *why)
 static int upgrade(struct store *s, struct buf *why)
 {
     if (db_exec(s->db, "BEGIN IMMEDIATE") == -1)
-        return explain(s, "open the database", why);
+        return store_explain(s, "open the database", why);
     int64_t version = read_version(s, why);
     int code = version == -1 ? -1 : version == 0 ? create(s, why) : 0;
     for (; code == 0 && version > 0 && version < STORE_VERSION; version++)
         code = upgrade_step(s, version, why);
     if (code == 0 && db_exec(s->db, "COMMIT") == -1)
-        code = explain(s, "create the tables", why);
+        code = store_explain(s, "create the tables", why);
     if (code == -1)
         db_exec(s->db, "ROLLBACK");
     return code;
@@ -283,16 +286,6 @@ static int prepare_patiently(struct store *s, struct buf *why)
     return code;
 }
 
-/* What was stored before this process began concerns polls that it does not hold. */
-static int skip_old_news(struct store *s, struct buf *why)
-{
-    struct db_query *q = db_query(s->db, Q_notice_newest);
-
-    if (db_next(q) == DB_ROW)
-        s->seen_notice = db_int(q, 0);
-    return db_done(q) == -1 ? explain(s, "read the database", why) : 0;
-}
-
 int store_open(struct store **out, const struct settings *set, struct buf *why)
 {
     char path[PATH_MAX];
@@ -304,7 +297,7 @@ int store_open(struct store **out, const struct settings *set, struct buf *why)
         return -1;
     }
     s->set = set;
-    s->self = getpid();
+    s->wake.bell = s->wake.watch = -1;
     s->rest.newer = s->rest.older = &s->rest;
     s->epoch = 1;
     if (getrandom(&s->seen.key, sizeof s->seen.key, 0) == -1)
@@ -313,16 +306,16 @@ int store_open(struct store **out, const struct settings *set, struct buf *why)
         goto fail;
     snprintf(path, sizeof path, "%s/pollux.db", set->store);
     if (db_open(&s->db, path, true, false, BUSY_MS) == -1) {
-        explain(s, "open the database", why);
+        store_explain(s, "open the database", why);
         goto fail;
     }
     if (prepare_patiently(s, why) == -1)
         goto fail;
     if (db_prepare(s->db, statements, Q_COUNT) == -1) {
-        explain(s, "prepare the statements", why);
+        store_explain(s, "prepare the statements", why);
         goto fail;
     }
-    if (skip_old_news(s, why) == -1)
+    if (store_open_bell(s, why) == -1)
         goto fail;
     s->failed = false;
     return 0;
@@ -356,7 +349,7 @@ int store_probe(const struct settings *set, struct buf *why)
         return -1;
     }
     if (db_open(&s.db, path, false, true, BUSY_MS) == -1)
-        code = explain(&s, "open the database", why);
+        code = store_explain(&s, "open the database", why);
     else if (read_version(&s, why) == -1)
         code = -1;
     db_close(s.db);
@@ -381,7 +374,7 @@ void store_close(struct store *s)
         db_leave_wal(s->db);
     store_forget(s);
     store_release_rooms(s);
-    free(s->touched);
+    store_close_bell(s);
     free(s->deliveries);
     free(s->said);
     seen_clear(&s->seen);
@@ -397,7 +390,7 @@ int store_is_kept(struct store *s, struct buf *why)
     s->kept = true;
     return db_exec(s->db, "PRAGMA wal_autocheckpoint = 0") == 0
                ? 0
-               : explain(s, "set up the database", why);
+               : store_explain(s, "set up the database", why);
 }
 
 void store_leave_wal(struct store *s)
@@ -438,7 +431,9 @@ int store_commit(struct store *s)
     if (s->failed)
         return -1;
     s->begun = false;
+    store_hold_committed(s);
     store_rest(s);
+    store_ring(s);
     return 0;
 }
 
@@ -454,7 +449,8 @@ void store_rollback(struct store *s)
         db_run(db_query(s->db, Q_turn_rollback));
     s->begun = false;
     s->failed = false;
-    s->ring = false;
+    s->wake.ring = false;
+    store_hold_undone(s);
     store_forget(s);
     store_forget_requests(s);
 }
@@ -462,75 +458,6 @@ void store_rollback(struct store *s)
 int64_t store_written(struct store *s)
 {
     return db_total_changes(s->db) + (int64_t)(s->delivery_count - s->delivery_rows);
-}
-
-/* ---- words between processes */
-
-void store_touch(struct store *s, int64_t session, int64_t holder)
-{
-    if (holder == 0 || session == 0)
-        return;
-    if (holder != s->self) {
-        struct db_query *q;
-        if (!store_begin(s))
-            return;
-        q = db_query(s->db, Q_notice_insert);
-        db_put_int(q, 1, session);
-        store_check(s, db_run(q), "store a notice");
-        s->ring = true;
-        return;
-    }
-    if (s->touched_count == s->touched_cap) {
-        size_t cap = s->touched_cap != 0 ? s->touched_cap * 2 : 64;
-        int64_t *touched = realloc(s->touched, cap * sizeof *touched);
-        if (touched == NULL) {
-            s->failed = true;
-            snprintf(s->why, sizeof s->why,
-                     "cannot remember whom to wake: out of memory; give the machine more");
-            return;
-        }
-        s->touched = touched;
-        s->touched_cap = cap;
-    }
-    s->touched[s->touched_count++] = session;
-}
-
-bool store_touched(struct store *s, int64_t *session)
-{
-    if (s->touched_next == s->touched_count) {
-        s->touched_next = s->touched_count = 0;
-        return false;
-    }
-    *session = s->touched[s->touched_next++];
-    return true;
-}
-
-bool store_rings(struct store *s)
-{
-    bool ring = s->ring;
-
-    s->ring = false;
-    return ring;
-}
-
-int store_news(struct store *s)
-{
-    int64_t rows;
-
-    if (s->failed)
-        return -1;
-    do {
-        struct db_query *q = db_query(s->db, Q_notice_news);
-        db_put_int(q, 1, s->seen_notice);
-        db_put_int(q, 2, NEWS_BATCH);
-        for (rows = 0; db_next(q) == DB_ROW; rows++) {
-            s->seen_notice = db_int(q, 0);
-            store_touch(s, db_int(q, 1), s->self);
-        }
-        if (db_done(q) == -1)
-            return -1;
-    } while (rows == NEWS_BATCH);
-    return 0;
 }
 
 /* ---- figures */

@@ -50,7 +50,6 @@ static void read_session(struct db_query *q, struct session *session)
     session->last_poll = (uint64_t)db_int(q, SE_LAST_POLL);
     session->poll = db_int(q, SE_POLL);
     session->polled_ms = db_int(q, SE_POLLED);
-    session->holder = db_int(q, SE_HOLDER);
     session->answer = db_int(q, SE_ANSWER);
     session->rate_ms = db_int(q, SE_RATE_MS);
     session->rate = db_int(q, SE_RATE);
@@ -89,6 +88,7 @@ static struct session *load(struct store *s, struct db_query *q)
     if (db_next(q) == DB_ROW && span_copy(db_text(q, SE_SID), sid, sizeof sid)
         && (e = store_remember(s, db_int(q, SE_ID), sid)) != NULL) {
         read_session(q, &e->session);
+        e->holder = db_int(q, SE_HOLDER);
         e->stored_due_ms = e->session.due_ms;
         half = db_int(q, SE_HALF) != 0;
     }
@@ -186,9 +186,7 @@ struct session *store_session_open(struct store *s, const struct session *new, i
     if (!store_begin(s))
         return NULL;
     if (id_make(sid) == -1) {
-        s->failed = true;
-        snprintf(s->why, sizeof s->why,
-                 "cannot make a session id: the kernel gives no random numbers");
+        store_lacks(s, "make a session id: the kernel gives no random numbers");
         return NULL;
     }
     struct db_query *q = db_query(s->db, Q_session_insert);
@@ -267,7 +265,7 @@ static void write_session(struct store *s, const struct session *session)
     db_put_int(q, 5, (int64_t)session->last_poll);
     db_put_int(q, 6, session->poll);
     db_put_int(q, 7, session->polled_ms);
-    db_put_int(q, 8, session->holder);
+    db_put_int(q, 8, store_holder(session));
     db_put_int(q, 9, session->answer);
     db_put_int(q, 10, session->rate_ms);
     db_put_int(q, 11, session->rate);

@@ -27,11 +27,8 @@ static void *more(struct store *s, void *list, size_t cap, size_t size)
 {
     void *longer = realloc(list, cap * size);
 
-    if (longer == NULL && !s->failed) {
-        s->failed = true;
-        snprintf(s->why, sizeof s->why,
-                 "cannot read a socket: out of memory; give the machine more");
-    }
+    if (longer == NULL)
+        store_lacks(s, "read a socket: out of memory; give the machine more");
     return longer;
 }
 
@@ -106,9 +103,7 @@ struct socket *store_socket_open(struct store *s, struct session *session, struc
     if (!store_begin(s))
         return NULL;
     if (id_make(k.public) == -1 || (recoverable && id_make(k.private) == -1)) {
-        s->failed = true;
-        snprintf(s->why, sizeof s->why,
-                 "cannot make a socket id: the kernel gives no random numbers");
+        store_lacks(s, "make a socket id: the kernel gives no random numbers");
         return NULL;
     }
     span_copy(nsp, k.nsp, sizeof k.nsp);

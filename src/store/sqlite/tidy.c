@@ -14,7 +14,6 @@
 #define WAL_MOST 64000000               /* bytes; twice what the keeper lets it have */
 #define WAL_PATIENCE_MS 50
 #define EMPTY_MS 10000
-#define NOTICE_KEEP_MS 60000
 #define DAY_MS INT64_C(86400000)
 
 /* Rows in the order of their ids: the last one's id (0: there are none), its message or time, and
@@ -80,17 +79,6 @@ static int64_t oldest_message(struct store *s)
         at_ms = db_int(q, 1);
     store_check(s, db_done(q), "see what is old");
     return at_ms;
-}
-
-/* Is the oldest row of the table that statement N looks at worth beginning a transaction for? */
-static bool has_old(struct store *s, size_t n, int64_t before)
-{
-    struct db_query *q = db_query(s->db, n);
-
-    db_put_int(q, 1, before);
-    bool found = db_next(q) == DB_ROW;
-    store_check(s, db_done(q), "see what is old");
-    return found && !s->failed;
 }
 
 /* SQLite begins its write-ahead log anew when it has been copied and nobody reads. While several
@@ -233,14 +221,13 @@ bool store_tidy(struct store *s, int64_t now)
         before = now;
     if (s->failed
         || (!s->walk.going && oldest_message(s) >= before
-            && !has_old(s, Q_notice_old, now - NOTICE_KEEP_MS)))
+            && !store_has_old_notices(s)))
         goto end;
     if (!store_begin(s))
         goto end;
     /* what is being stored meanwhile is behind a walk that has ended: begin another */
     bool more = walk(s, before) || (over && s->walk.removed != 0);
-    struct db_query *q = window_query(s, Q_notice_trim, now - NOTICE_KEEP_MS, TIDY_ROWS);
-    trim(s, q);
+    store_trim_notices(s, TIDY_ROWS);
     if (store_commit(s) == 0)
         return more;
 end:
