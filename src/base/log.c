@@ -3,12 +3,30 @@
 #include "base/log.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 static enum log_level highest = LOG_INFO;
+
+static const struct log_entry entries[] = {
+#define LOG_CODE(code, level, area, meaning, advice) { #code, level, area, meaning, advice },
+#include "base/log.def"
+};
+
+const struct log_entry *log_entry(enum log_code code)
+{
+    return &entries[code];
+}
+
+const char *log_level_name(enum log_level level)
+{
+    static const char *const names[] = { "error", "warning", "info", "debug" };
+
+    return names[level];
+}
 
 void log_set_level(enum log_level level)
 {
@@ -31,18 +49,17 @@ static int stamp(char *out, size_t cap)
     return (int)len + snprintf(out + len, cap - len, ".%03ldZ", now.tv_nsec / 1000000);
 }
 
-void log_line(enum log_level level, const char *code, const char *where, const char *who,
-              const char *format, ...)
+void log_line(enum log_code code, const char *who, const char *format, ...)
 {
-    static const char *const names[] = { "error", "warning", "info", "debug" };
+    const struct log_entry *e = &entries[code];
     char line[1024];
     va_list ap;
 
-    if (level > highest)
+    if (e->level > highest)
         return;
     int len = stamp(line, sizeof line);
-    len += snprintf(line + len, sizeof line - (size_t)len, " %s %s %s %s: ", names[level], code,
-                    where, who != NULL ? who : "-");
+    len += snprintf(line + len, sizeof line - (size_t)len, " %s %s %s %s: ",
+                    log_level_name(e->level), e->code, e->area, who != NULL ? who : "-");
     va_start(ap, format);
     int more = vsnprintf(line + len, sizeof line - (size_t)len, format, ap);
     va_end(ap);
@@ -60,16 +77,12 @@ void log_line(enum log_level level, const char *code, const char *where, const c
 
 /* ---- what happens often */
 
-#define CODES 32                        /* more than there are */
-
 static struct often {
-    const char *code;                   /* NULL: free */
     int64_t told_s;                     /* when a line of it was written */
     size_t untold;                      /* how many there were since */
-    enum log_level level;
-    const char *where;
+    bool told;                          /* ever */
     char who[64], text[512];            /* of the last of them */
-} often[CODES];
+} often[LOG_CODES];
 
 static int64_t seconds(void)
 {
@@ -79,55 +92,48 @@ static int64_t seconds(void)
     return now.tv_sec;
 }
 
-static struct often *find_code(const char *code)
+static bool is_quiet(const struct often *o, int64_t now_s)
 {
-    size_t i = 0;
-
-    while (i < CODES - 1 && often[i].code != NULL && strcmp(often[i].code, code) != 0)
-        i++;
-    return &often[i];
+    return !o->told || now_s - o->told_s >= LOG_QUIET_S;
 }
 
-static void tell(struct often *o, int64_t now_s)
+static void tell(enum log_code code, int64_t now_s)
 {
+    struct often *o = &often[code];
+    const char *who = o->who[0] != '\0' ? o->who : NULL;
+
     if (o->untold > 1)
-        log_line(o->level, o->code, o->where, o->who[0] != '\0' ? o->who : NULL,
-                 "%s (the last of %zu in %lld s)", o->text, o->untold,
+        log_line(code, who, "%s (the last of %zu in %lld s)", o->text, o->untold,
                  (long long)(now_s - o->told_s));
     else
-        log_line(o->level, o->code, o->where, o->who[0] != '\0' ? o->who : NULL, "%s", o->text);
+        log_line(code, who, "%s", o->text);
+    o->told = true;
     o->told_s = now_s;
     o->untold = 0;
 }
 
-void log_often(enum log_level level, const char *code, const char *where, const char *who,
-               const char *format, ...)
+void log_often(enum log_code code, const char *who, const char *format, ...)
 {
-    struct often *o = find_code(code);
+    struct often *o = &often[code];
     int64_t now_s = seconds();
     va_list ap;
 
-    if (level > highest)
+    if (entries[code].level > highest)
         return;
-    if (o->code == NULL)
-        o->told_s = now_s - LOG_QUIET_S;
-    o->code = code;
-    o->level = level;
-    o->where = where;
     snprintf(o->who, sizeof o->who, "%s", who != NULL ? who : "");
     va_start(ap, format);
     vsnprintf(o->text, sizeof o->text, format, ap);
     va_end(ap);
     o->untold++;
-    if (now_s - o->told_s >= LOG_QUIET_S)
-        tell(o, now_s);
+    if (is_quiet(o, now_s))
+        tell(code, now_s);
 }
 
 void log_catch_up(void)
 {
     int64_t now_s = seconds();
 
-    for (size_t i = 0; i < CODES && often[i].code != NULL; i++)
-        if (often[i].untold != 0 && now_s - often[i].told_s >= LOG_QUIET_S)
-            tell(&often[i], now_s);
+    for (int code = 0; code < LOG_CODES; code++)
+        if (often[code].untold != 0 && is_quiet(&often[code], now_s))
+            tell((enum log_code)code, now_s);
 }

@@ -76,7 +76,7 @@ static void refuse_origin(struct call *call)
              "Forbidden: pages of the origin %.*s may not connect to the host %.*s; see "
              "allowed_origins",
              (int)origin.len, origin.p, (int)host.len, host.p);
-    log_often(LOG_INFO, "P310", "core", core_who(call, NULL), "%s", why);
+    log_often(P310, core_who(call, NULL), "%s", why);
     core_answer_error(call, 403, EIO_FORBIDDEN, why);
 }
 
@@ -87,7 +87,7 @@ static void refuse_host(struct call *call)
 
     snprintf(why, sizeof why, "Forbidden: the host %.*s is not served here; see served_hosts",
              (int)host.len, host.p);
-    log_often(LOG_INFO, "P311", "core", core_who(call, NULL), "%s", why);
+    log_often(P311, core_who(call, NULL), "%s", why);
     core_answer_error(call, 403, EIO_FORBIDDEN, why);
 }
 
@@ -100,7 +100,7 @@ static void pass_refusal(struct call *call)
     snprintf(why, sizeof why, "%s: the web server refused this request (%d)%s",
              http_reason(call->rq->refused), call->rq->refused,
              call->rq->refused == 413 ? "; see maxPayload of the handshake" : "");
-    log_often(LOG_INFO, "P317", "core", core_who(call, NULL), "%s", why);
+    log_often(P323, core_who(call, NULL), "%s", why);
     core_answer_error(call, call->rq->refused, EIO_BAD_REQUEST, why);
 }
 
@@ -138,7 +138,7 @@ static void open_session(struct call *call)
 
     core_visitor(call->rq->address, address);
     if (store_session_count(c->store, "") >= set->max_sessions) {
-        log_often(LOG_WARNING, "P312", "core", core_who(call, NULL),
+        log_often(P312, core_who(call, NULL),
                   "a session is refused: there are %lld, as many as max_sessions allows",
                   (long long)set->max_sessions);
         core_answer_error(call, 403, EIO_FORBIDDEN,
@@ -146,7 +146,7 @@ static void open_session(struct call *call)
         return;
     }
     if (store_session_count(c->store, address) >= set->max_sessions_per_address) {
-        log_often(LOG_WARNING, "P313", "core", core_who(call, NULL),
+        log_often(P313, core_who(call, NULL),
                   "a session is refused: this address has %lld, as many as "
                   "max_sessions_per_address allows",
                   (long long)set->max_sessions_per_address);
@@ -279,7 +279,7 @@ static bool is_watched(const struct call *call, struct session *session)
 
 static void refuse_rate(struct call *call, const struct session *session)
 {
-    log_often(LOG_WARNING, "P314", "core", core_who(call, session),
+    log_often(P314, core_who(call, session),
               "requests are refused: a session sends more than max_requests_per_second (%lld)",
               (long long)call->c->set->max_requests_per_second);
     core_answer_error(call, 429, EIO_FORBIDDEN, "Too many requests: slow down");
@@ -325,24 +325,24 @@ static bool is_mapped(const struct request *rq, const char *path)
 static void answer_cut(struct call *call)
 {
     static const struct {
+        enum log_code log;
         int status, code;
         const char *why;
     } answers[] = {
-        [CUT_OFF] = { 503, EIO_FORBIDDEN, "Service unavailable: the request did not arrive whole" },
-        [CUT_LATE] = { 408, EIO_FORBIDDEN,
+        [CUT_OFF] = { P324, 503, EIO_FORBIDDEN,
+                      "Service unavailable: the request did not arrive whole" },
+        [CUT_LATE] = { P319, 408, EIO_FORBIDDEN,
                        "Request timeout: the request did not arrive whole in time" },
-        [CUT_CROWDED] = { 503, EIO_FORBIDDEN,
+        [CUT_CROWDED] = { P325, 503, EIO_FORBIDDEN,
                           "Service unavailable: too many requests are coming slowly" },
-        [CUT_HEAD] = { 431, EIO_BAD_REQUEST, "Bad request: the headers are too long" },
+        [CUT_HEAD] = { P326, 431, EIO_BAD_REQUEST, "Bad request: the headers are too long" },
     };
-    const struct request *rq = call->rq;
+    enum cut cut = call->rq->cut;
 
-    log_often(LOG_INFO, "P319", "core", core_who(call, NULL),
-              "a request is answered %d: %s; see request_timeout_ms (%lld)",
-              answers[rq->cut].status, answers[rq->cut].why,
-              (long long)call->c->set->request_timeout_ms);
+    log_often(answers[cut].log, core_who(call, NULL), "a request is answered %d: %s",
+              answers[cut].status, answers[cut].why);
     origin_allowed(call);               /* so that the page may read it */
-    core_answer_error(call, answers[rq->cut].status, answers[rq->cut].code, answers[rq->cut].why);
+    core_answer_error(call, answers[cut].status, answers[cut].code, answers[cut].why);
 }
 
 static void take_call(struct call *call)

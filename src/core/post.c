@@ -301,8 +301,8 @@ static void reject(struct post *p)
     char message[160] = "Bad request: ";
 
     strncat(message, p->wrong, sizeof message - strlen(message) - 1);
-    log_often(LOG_INFO, "P301", "core", public_of(p->session),
-              "a client broke the protocol: %s; its session is closed", p->wrong);
+    log_often(P301, public_of(p->session), "a client broke the protocol: %s; its session is closed",
+              p->wrong);
     if (!p->over) {
         signaling_lost(&c->signaling, p->session);
         signaling_close(&c->signaling, p->session);
@@ -328,7 +328,7 @@ static bool may_owe(struct call *call, struct session *session, bool twice)
     }
     if (room)
         return true;
-    log_often(LOG_WARNING, "P316", "core", public_of(session),
+    log_often(P316, public_of(session),
               "a POST is refused: more waits for its sender than max_queued_messages (%lld) or "
               "max_queued_bytes (%lld) allow",
               (long long)set->max_queued_messages, (long long)set->max_queued_bytes);
@@ -342,7 +342,7 @@ static bool admissible(struct call *call, struct session *session)
     const struct settings *set = call->c->set;
 
     if (call->rq->body_too_long || call->rq->body.len > (size_t)set->max_payload_bytes) {
-        log_often(LOG_INFO, "P317", "core", public_of(session),
+        log_often(P317, public_of(session),
                   "a POST is refused: it is longer than max_payload_bytes (%lld)",
                   (long long)set->max_payload_bytes);
         core_answer_error(call, 413, EIO_BAD_REQUEST,
@@ -350,7 +350,7 @@ static bool admissible(struct call *call, struct session *session)
         return false;
     }
     if (eio_count(call->rq->body) > (size_t)set->max_packets_per_payload) {
-        log_often(LOG_INFO, "P317", "core", public_of(session),
+        log_often(P322, public_of(session),
                   "a POST is refused: it has more packets than max_packets_per_payload (%lld)",
                   (long long)set->max_packets_per_payload);
         core_answer_error(call, 413, EIO_BAD_REQUEST, "Too many packets in one payload");

@@ -130,7 +130,7 @@ static bool has_room(const struct core *c, const struct worker *w, size_t size)
 
 static void refuse(struct call *call, const struct session *session)
 {
-    log_often(LOG_WARNING, "P318", "core", core_who(call, session),
+    log_often(P318, core_who(call, session),
               "a request is refused: too many of its client's wait already, since they take more "
               "time than max_work_percent (%lld) allows",
               (long long)call->c->set->max_work_percent);

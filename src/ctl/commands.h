@@ -1,5 +1,5 @@
-/* commands.h - the commands of polluxctl, a file each. Each is called with the store open,
- * says itself what fails, and returns the program's exit status (enum ctl_exit). */
+/* commands.h - the commands of polluxctl, a file each. Each is called with the store open, if it
+ * needs one, says itself what fails, and returns the program's exit status (enum ctl_exit). */
 #ifndef POLLUX_CTL_COMMANDS_H
 #define POLLUX_CTL_COMMANDS_H
 
@@ -16,5 +16,6 @@ int ctl_close(struct ctl *c);           /* end the channel C->argument; writes *
 int ctl_gc(struct ctl *c);              /* remove what need not be kept any longer; writes */
 int ctl_stats(struct ctl *c);           /* how much there is, what each process has done */
 int ctl_check(struct ctl *c);           /* look for what does not fit together */
+int ctl_codes(struct ctl *c);           /* what the log's codes mean; asks no store */
 
 #endif

@@ -11,56 +11,60 @@
 #include "ctl/commands.h"
 #include "ctl/dates.h"
 
+enum { NO_STORE, READS, WRITES };         /* who writes needs the server's settings, too */
 enum { TAKES_NOTHING, MAY_TAKE, MUST_TAKE };
 
 static const struct command {
     const char *name;
     int (*run)(struct ctl *c);
-    bool writes, needs_settings;
+    int store;                          /* what it does with the store */
     int takes;                          /* an argument? */
     const char *options;                /* which of the options below, by their letters */
     const char *usage;
     const char *help;
 } commands[] = {
-    { "log", ctl_log, false, false, MAY_TAKE, "afjlnSU", "log [CHANNEL]",
+    { "log", ctl_log, READS, MAY_TAKE, "afjlnSU", "log [CHANNEL]",
       "Who said what to whom, a line a message: time, number, sender and recipients, channel, how "
       "long it took to\n"
       "be heard by all (or: never, waiting, sent), event, arguments. The server's log echoes and "
       "packets that are\n"
       "no events are left out without --all.\n" },
-    { "channels", ctl_channels, false, false, TAKES_NOTHING, "j", "channels",
+    { "channels", ctl_channels, READS, TAKES_NOTHING, "j", "channels",
       "The channels that exist, how many members each has, how many of them are away, and how many "
       "newcomers wait\n"
       "at the door.\n" },
-    { "who", ctl_who, false, false, MAY_TAKE, "ajl", "who [CHANNEL]",
+    { "who", ctl_who, READS, MAY_TAKE, "ajl", "who [CHANNEL]",
       "The members of all channels or of one: since when, in which role, here or away, how many "
       "messages wait for\n"
       "each. With --all also sockets that are in no channel.\n" },
-    { "show", ctl_show, false, false, MUST_TAKE, "j", "show MESSAGE",
+    { "show", ctl_show, READS, MUST_TAKE, "j", "show MESSAGE",
       "Everything on one message, named by the number that log shows: sender, the whole payload, "
       "attachments, and\n"
       "for each recipient when it was sent and when it arrived.\n" },
-    { "diagram", ctl_diagram, false, false, MUST_TAKE, "alnSU", "diagram CHANNEL",
+    { "diagram", ctl_diagram, READS, MUST_TAKE, "alnSU", "diagram CHANNEL",
       "What was said in a channel as a Mermaid sequence diagram: solid arrows arrived, dashed ones "
       "have not yet, and\n"
       "those that end in a cross never will.\n" },
-    { "close", ctl_close, true, true, MUST_TAKE, "N", "close CHANNEL",
+    { "close", ctl_close, WRITES, MUST_TAKE, "N", "close CHANNEL",
       "End a channel: its members are disconnected and do not come back by themselves.\n" },
-    { "gc", ctl_gc, true, true, TAKES_NOTHING, "V", "gc",
+    { "gc", ctl_gc, WRITES, TAKES_NOTHING, "V", "gc",
       "Remove messages older than log_age_days, and the oldest while the database is larger than "
       "log_max_bytes; take\n"
       "out payloads and addresses that the settings do not want kept. The server does the same by "
       "itself. --vacuum\n"
       "then makes the file smaller; it holds up a running server for as long as it takes.\n" },
-    { "stats", ctl_stats, false, false, TAKES_NOTHING, "j", "stats",
+    { "stats", ctl_stats, READS, TAKES_NOTHING, "j", "stats",
       "How much there is in the store, and what each process of the server has done since it "
       "began: polls that wait,\n"
       "messages relayed, requests, answers that were errors, and on average how long a turn took, "
       "how many requests\n"
       "it had, how long its commit took. Processes of plain CGI are not counted.\n" },
-    { "check", ctl_check, false, false, TAKES_NOTHING, "", "check",
+    { "check", ctl_check, READS, TAKES_NOTHING, "", "check",
       "See whether the database file is whole and everything in it fits together. Exit status 1 if "
       "not.\n" },
+    { "codes", ctl_codes, NO_STORE, MAY_TAKE, "", "codes [CODE]",
+      "What the codes in the server's log mean, and what to do: all of them, or one like P315. "
+      "Needs no store.\n" },
 };
 
 #define COMMANDS (sizeof commands / sizeof commands[0])
@@ -280,7 +284,7 @@ static int find_store(struct ctl *c, const struct line *l)
 
     if (named != NULL && named[0] == '\0')
         named = NULL;
-    if (named == NULL || l->command->needs_settings || l->config != NULL) {
+    if (named == NULL || l->command->store == WRITES || l->config != NULL) {
         c->has_settings = true;
         if (settings_read(&c->set, file != NULL && file[0] != '\0' ? file : NULL, environ, &why)
             == -1)
@@ -320,7 +324,8 @@ static int run(struct ctl *c, struct line *l, int argc, char **argv)
             print_help();
         return CTL_OK;
     }
-    if (find_store(c, l) != CTL_OK || ctl_open(c, l->command->writes) != CTL_OK)
+    if (l->command->store != NO_STORE
+        && (find_store(c, l) != CTL_OK || ctl_open(c, l->command->store == WRITES) != CTL_OK))
         return CTL_FAILED;
     return l->command->run(c);
 }

@@ -254,10 +254,9 @@ static bool hand_on(struct fcgi *f, int fd, bool kept, enum cut why, struct requ
 static void say_given_up(enum cut why)
 {
     if (why == CUT_LATE)
-        log_often(LOG_WARNING, "P202", "host", NULL,
-                  "gave up a request that came too slowly; see request_timeout_ms");
+        log_often(P202, NULL, "gave up a request that came too slowly; see request_timeout_ms");
     else if (why == CUT_CROWDED)
-        log_often(LOG_WARNING, "P203", "host", NULL,
+        log_often(P203, NULL,
                   "gave up a request for which there was no room beside those that are half here");
 }
 
@@ -410,8 +409,7 @@ static int take_connection(struct fcgi *f)
     if (errno == EMFILE || errno == ENFILE)
         close_idle(f);
     if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR && errno != ECONNABORTED)
-        log_line(LOG_WARNING, "P201", "host", NULL,
-                 "cannot take a request: %s; it will be tried again", strerror(errno));
+        log_line(P201, NULL, "cannot take a request: %s; it will be tried again", strerror(errno));
     return -1;
 }
 

@@ -176,6 +176,30 @@ static bool is_listed(const struct members *m, int64_t socket)
     return false;
 }
 
+/* Why M's queue does not take what was SAID. ROOM: it would take it from another. */
+static void tell_no_room(const struct signaling *g, const struct said *said, const struct member *m,
+                         bool room)
+{
+    const char *sender = said->sender.public;
+    long long most = g->set->max_queued_messages;
+
+    if (room)
+        log_often(P320, sender,
+                  "a message is refused: its sender has filled half of the queue of %s; see "
+                  "max_queued_messages (%lld)",
+                  m->public, most);
+    else if (store_is_full(g->store))
+        log_often(P321, sender,
+                  "a message is refused: the database is twice as large as log_max_bytes (%lld) "
+                  "allows, and much waits for %s",
+                  (long long)g->set->log_max_bytes, m->public);
+    else
+        log_often(P315, sender,
+                  "a message is refused: more waits for %s than max_queued_messages (%lld) or "
+                  "max_queued_bytes (%lld) allow",
+                  m->public, most, (long long)g->set->max_queued_bytes);
+}
+
 /* Has everyone in TO but EXCEPT (a socket's id) room for SIZE more bytes? Else SAID is refused. Where there
  * are others, nobody fills more than half of a queue: the rest is theirs. To see that is work, and where
  * it is much, as where many listen to nothing, the others' whole queues are the bound. */
@@ -187,17 +211,15 @@ static bool have_room(struct signaling *g, struct said *said, const struct membe
 
     for (size_t i = 0; i < to->count; i++) {
         const struct member *m = &to->list[i];
-        if (m->socket == except
-            || (store_has_room(g->store, m, size)
-                && (one || g->work >= enough
-                    || !store_is_crowded(g->store, m, said->sender.id, &g->work))))
+        if (m->socket == except)
+            continue;
+        bool room = store_has_room(g->store, m, size);
+        if (room
+            && (one || g->work >= enough
+                || !store_is_crowded(g->store, m, said->sender.id, &g->work)))
             continue;
         g->work += i;                   /* each was looked at, and who is refused pays for nothing else */
-        log_often(LOG_WARNING, "P315", "rules", said->sender.public,
-                  "a message is refused: more waits for %s than max_queued_messages (%lld) or "
-                  "max_queued_bytes (%lld) allow",
-                  m->public, (long long)g->set->max_queued_messages,
-                  (long long)g->set->max_queued_bytes);
+        tell_no_room(g, said, m, room);
         refuse(said, "queue_full",
                "too much is waiting for a member of the channel; send it again later");
         return false;

@@ -54,7 +54,7 @@ static int64_t listen_for(struct host *h, struct core *c)
         return LOOK_DEAF_MS;
     if (host_watch(h, fd) == 0)
         return LOOK_MS;
-    log_line(LOG_WARNING, "P130", "loop", NULL,
+    log_line(P132, NULL,
              "cannot wait for other processes: %s; they will notice each other's messages late; see "
              "what limits there are",
              strerror(errno));

@@ -200,8 +200,7 @@ static void count_openly(struct core *c, struct stats *stats, const struct serve
     if (stats_open(stats, server->set.store, &why) == 0)
         core_count_in(c, stats->counters);
     else
-        log_line(LOG_WARNING, "P140", "stats", NULL, "%s; this process is in no figures",
-                 buf_text(&why));
+        log_line(P140, NULL, "%s; this process is in no figures", buf_text(&why));
     buf_release(&why);
 }
 
@@ -241,7 +240,7 @@ static int serve(void *arg)
 
 out:
     if (status != 0)
-        log_line(LOG_ERROR, "P001", "main", NULL, "%s", buf_text(&why));
+        log_line(P001, NULL, "%s", buf_text(&why));
     core_free(core);
     stats_release(&stats);
     host_close(host);

@@ -87,8 +87,7 @@ static void start(struct crew *c, struct worker *w)
     if ((pid = fork()) == 0)
         become_worker(c, w == &c->worker[KEEPER]);
     if (pid == -1)
-        log_line(LOG_ERROR, "P401", "main", NULL,
-                 "cannot start a worker: %s; it will be tried again", strerror(errno));
+        log_line(P401, NULL, "cannot start a worker: %s; it will be tried again", strerror(errno));
     w->pid = pid == -1 ? 0 : pid;
     w->soon += pid == -1;
     w->started = now_s();
@@ -117,8 +116,8 @@ static void note_end(struct worker *w, const char *what, int status)
 {
     const char *how = WIFSIGNALED(status) ? "was ended by signal" : "ended with status";
 
-    log_line(LOG_WARNING, "P402", "main", NULL, "%s %ld %s %d; a new one takes its place",
-             what, (long)w->pid, how, WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+    log_line(P402, NULL, "%s %ld %s %d; a new one takes its place", what, (long)w->pid, how,
+             WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
     w->pid = 0;
     w->soon = now_s() - w->started <= TOO_SOON_S ? w->soon + 1 : 0;
 }
@@ -171,16 +170,16 @@ static int end_all(struct crew *c)
 static void renew(struct crew *c)
 {
     if (!takeover_works(c->program)) {
-        log_line(LOG_ERROR, "P404", "main", NULL,
+        log_line(P404, NULL,
                  "cannot start the program anew: %s --check-config fails; what runs goes on",
                  c->program->argv[0]);
         return;
     }
-    log_line(LOG_INFO, "P403", "main", NULL, "the program is started anew");
+    log_line(P403, NULL, "the program is started anew");
     tell_all(c);
     takeover_start(c->program);
-    log_line(LOG_ERROR, "P404", "main", NULL, "cannot start %s anew: %s; what runs goes on",
-             c->program->argv[0], strerror(errno));
+    log_line(P407, NULL, "cannot start %s anew: %s; what runs goes on", c->program->argv[0],
+             strerror(errno));
     sigprocmask(SIG_BLOCK, &c->taken, NULL);
 }
 
@@ -188,11 +187,10 @@ void supervise_succeed(const struct program *program)
 {
     if (supervisor == 0 || getppid() == supervisor || atomic_flag_test_and_set(heir_found))
         return;
-    log_line(LOG_WARNING, "P405", "main", NULL, "the supervisor has died; there will be another");
+    log_line(P405, NULL, "the supervisor has died; there will be another");
     if (fork() == 0) {
         takeover_start(program);
-        log_line(LOG_ERROR, "P404", "main", NULL,
-                 "cannot start %s anew: %s; restart the web server", program->argv[0],
+        log_line(P408, NULL, "cannot start %s anew: %s; restart the web server", program->argv[0],
                  strerror(errno));
         _exit(1);
     }
@@ -272,14 +270,13 @@ int supervise(struct program *program, int count, int (*work)(void *arg), int (*
                       .began = now_s() };
 
     if (listen_to_signals(&c) == -1) {
-        log_line(LOG_ERROR, "P401", "main", NULL, "cannot watch for signals: %s", strerror(errno));
+        log_line(P406, NULL, "cannot watch for signals: %s", strerror(errno));
         return 1;
     }
     heir_found = mmap(NULL, sizeof *heir_found, PROT_READ | PROT_WRITE,
                       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (heir_found == MAP_FAILED) {
-        log_line(LOG_ERROR, "P401", "main", NULL, "cannot share memory with workers: %s",
-                 strerror(errno));
+        log_line(P406, NULL, "cannot share memory with workers: %s", strerror(errno));
         return 1;
     }
     host_clock();                       /* one clock for all workers */

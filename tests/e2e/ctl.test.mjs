@@ -347,6 +347,20 @@ test('the_command_line_is_explained', (t) => {
         assert.match(s.run(wrong, { status: 2 }).stderr, /polluxctl/);
 });
 
+test('codes_are_explained_without_a_store', (t) => {
+    const s = store(t);
+    const none = { more: { POLLUX_STORE: '/nowhere', POLLUX_CONFIG: '/nowhere/either' } };
+    const table = readFileSync(new URL('../../src/base/log.def', import.meta.url), 'utf8');
+    const codes = [...table.matchAll(/^LOG_CODE\((P\d+)/gm)].map(([, code]) => code);
+    const all = s.run(['codes'], none).stdout;
+    assert.deepEqual(all.match(/^P\d+/gm), codes);
+    const [line, meaning, advice] = s.run(['codes', 'p315'], none).stdout.trimEnd().split('\n');
+    assert.equal(line, 'P315 warning rules');
+    assert.match(meaning, /^ {4}A message was refused, .*\.$/);
+    assert.match(advice, /^ {4}.*max_queued_messages.*\.$/);
+    assert.match(s.run(['codes', 'P999'], { ...none, status: 1 }).stderr, /no code P999; polluxctl codes/);
+});
+
 test('the_store_is_found_as_the_server_finds_it', (t) => {
     const s = store(t);
     const conf = join(s.dir, 'pollux.conf');

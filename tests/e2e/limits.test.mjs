@@ -199,13 +199,24 @@ describe('what is refused', () => {
             const { sender } = await deaf(at);
             let refused = 0;
             while (refused < 10) refused += (await ask(sender.socket, 'x')).error?.code === 'queue_full';
-        }, /max_queued_messages \(20\)/],
+        }, /more waits for \S+ than max_queued_messages \(20\)/],
         P316: [{ POLLUX_MAX_QUEUED_MESSAGES: 20 }, async ({ client }) => {
             const one = client();
             await one.connect();
             for (let refused = 0; refused < 10;) refused += (await one.post('427["create or join",7]')).status === 429;
         }, /max_queued_messages \(20\)/],
-        P317: [{ POLLUX_MAX_PACKETS_PER_PAYLOAD: 3 }, async ({ client }) => {
+        P320: [{ POLLUX_MAX_QUEUED_MESSAGES: 20, POLLUX_CAPACITY: 3 }, async (at) => {
+            const { sender, channel } = await deaf(at);
+            await at.joined(channel);
+            let refused = 0;
+            while (refused < 10) refused += (await ask(sender.socket, 'x')).error?.code === 'queue_full';
+        }, /has filled half of the queue of \S+; see max_queued_messages \(20\)/],
+        P317: [{ POLLUX_MAX_PAYLOAD_BYTES: 1000 }, async ({ client }) => {
+            const one = client();
+            await one.open();
+            for (let i = 0; i < 10; i++) assert.equal((await one.post(`42["x","${'x'.repeat(1000)}"]`)).status, 413);
+        }, /max_payload_bytes \(1000\)/],
+        P322: [{ POLLUX_MAX_PACKETS_PER_PAYLOAD: 3 }, async ({ client }) => {
             const one = client();
             await one.open();
             for (let i = 0; i < 10; i++) assert.equal((await one.post('3\x1e3\x1e3\x1e3')).status, 413);

@@ -116,6 +116,7 @@ describe('half a request', { concurrency: true }, () => {
                 assert.ok(at < request.length, 'it was not whole');
                 assert.match(await other.ask(opening()), /"sid"/);
                 assert.match(log(), / P202 host .*came too slowly.*request_timeout_ms/);
+                assert.equal(/ P319 core .* 408: /.test(log()), cut < 0);
             });
 
     it('whose body is too long is read away and answered 413', async (t) => {
@@ -171,6 +172,7 @@ describe('half a request', { concurrency: true }, () => {
         assert.match(await honest.rest(), /Status: 400 [^]*handshake/, 'it is understood');
         for (const one of held) assert.match(await one.rest(), /Status: 400 [^]*handshake/);
         assert.match(log(), / P203 host .*no room/);
+        assert.match(log(), / P325 core .* 503: .*coming slowly/);
     });
 
     it('that breaks off is answered or dropped, and nobody notices', async (t) => {

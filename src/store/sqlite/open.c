@@ -171,7 +171,7 @@ static int set_journal(struct store *s, struct buf *why)
                         mode, sizeof mode))
         return store_explain(s, "open the database", why);
     if (strcmp(mode, "wal") != 0)
-        log_line(LOG_WARNING, "P110", "store", NULL,
+        log_line(P110, NULL,
                  "%s: no write-ahead log (journal mode %s%s): slower, and readers "
                  "may delay the server; use a local disk",
                  s->set->store, mode, network ? ", network file system" : "");

@@ -75,7 +75,7 @@ int store_watch(struct store *s)
         s->wake.watch = -1;
     }
     if (s->wake.watch == -1)
-        log_line(LOG_WARNING, "P130", "bell", NULL,
+        log_line(P130, NULL,
                  "cannot watch %s: %s; processes will notice each other's messages "
                  "late; raise fs.inotify.max_user_instances",
                  path, strerror(errno));
@@ -145,8 +145,8 @@ void store_ring(struct store *s)
     s->wake.ring = false;
     s->wake.rings++;
     if (pwrite(s->wake.bell, stroke, sizeof stroke, 0) == -1)
-        log_line(LOG_WARNING, "P131", "bell", NULL,
-                 "cannot write to the bell file: %s; other processes notice late", strerror(errno));
+        log_line(P131, NULL, "cannot write to the bell file: %s; other processes notice late",
+                 strerror(errno));
 }
 
 static void hear_bell(const struct store *s)

@@ -109,7 +109,7 @@ int store_keep(const struct settings *set)
     struct keeper k = { .index = -1 };
 
     if (open_keeper(&k, set) == -1) {
-        log_line(LOG_WARNING, "P121", "store", NULL,
+        log_line(P121, NULL,
                  "cannot keep the write-ahead log in %s short: %s; it will be tried again",
                  set->store, db_error(k.db));
         db_close(k.db);
