@@ -152,7 +152,7 @@ int core_watch(struct core *c)
 void core_news(struct core *c)
 {
     if (store_news(c->store) == -1)
-        log_line(P302, NULL, "cannot look for other processes' messages; it will be tried again");
+        log_often(P302, NULL, "cannot look for other processes' messages; it will be tried again");
 }
 
 /* When SESSION, whose poll's connection has ended, has left for the others. If that was before this

@@ -33,6 +33,7 @@
 #define INPUT 65536             /* bytes of a recv(): nearly every request is shorter */
 #define INPUT_TURN (4 * INPUT)  /* of one connection in a turn */
 #define FRESH_MS 1
+#define FULL_MS 100             /* before a connection is tried again for which there was no room */
 #define LATE_STEP_MS 250        /* how late it may be noticed that a request is late */
 
 /* What an epoll event is about: these, or a connection, by its descriptor. */
@@ -69,6 +70,7 @@ struct fcgi {
     size_t fresh_count;
     bool drained;               /* there is no other new one in this turn */
     bool handed_on;             /* there was a request in this turn */
+    int64_t full_ms;            /* until then no new one is looked for, for want of room; or 0 */
     int64_t look_ms;            /* when to look for late halves */
     bool stopped;
     struct output *outputs;
@@ -135,10 +137,12 @@ static void end_request(struct fcgi *f, struct conn c, bool watched)
 
     if ((size_t)c.fd < f->kept_cap)
         f->kept[c.fd] = KEPT_BUSY;
-    if (idle)
+    if (idle) {
         f->kept[c.fd] = KEPT_IDLE;
-    else
+    } else {
         close(c.fd);
+        f->full_ms = f->full_ms != 0 ? 1 : 0;   /* there is room for another */
+    }
 }
 
 static void tell_gone(struct fcgi *f, int fd, int64_t key)
@@ -147,14 +151,19 @@ static void tell_gone(struct fcgi *f, int fd, int64_t key)
     f->gone[f->gone_count++].fd = fd;
 }
 
-static void close_idle(struct fcgi *f)
+/* True: there were any. */
+static bool close_idle(struct fcgi *f)
 {
+    bool any = false;
+
     for (size_t fd = 0; fd < f->kept_cap; fd++)
         if (f->kept[fd] == KEPT_IDLE) {
             f->kept[fd] = KEPT_BUSY;
             close((int)fd);
+            any = true;
         }
     f->asking_count = 0;
+    return any;
 }
 
 /* On the kept connection FD the web server asks something, or has closed it. */
@@ -393,6 +402,33 @@ static bool may_connect(const struct fcgi *f, const struct sockaddr_storage *fro
     return false;
 }
 
+static int watch_listen(struct fcgi *f)
+{
+    return epoll_put(f, EPOLL_CTL_ADD, f->listen, EPOLLIN | EPOLLEXCLUSIVE, TAG_LISTEN);
+}
+
+/* There was no room for a new connection. The socket goes on saying that there is one, so where
+ * nothing could be closed for it, it is not watched until a request has ended, or for a moment. */
+static void make_way(struct fcgi *f, int error)
+{
+    log_often(P201, NULL, "cannot take a request: %s; it will be tried again", strerror(error));
+    if (!close_idle(f) && epoll_ctl(f->epoll, EPOLL_CTL_DEL, f->listen, NULL) == 0)
+        f->full_ms = host_now() + FULL_MS;
+}
+
+/* Look for new connections once more, when it is time to. How much of TIMEOUT_MS may be waited. */
+static int look_again(struct fcgi *f, int timeout_ms)
+{
+    int64_t left = f->full_ms - host_now();
+
+    if (f->full_ms == 0 || f->stopped)
+        return timeout_ms;
+    if (left > 0)
+        return left < timeout_ms ? (int)left : timeout_ms;
+    f->full_ms = watch_listen(f) == 0 ? 0 : host_now() + FULL_MS;
+    return f->full_ms == 0 ? timeout_ms : 0;
+}
+
 /* A new connection, or -1. */
 static int take_connection(struct fcgi *f)
 {
@@ -406,10 +442,8 @@ static int take_connection(struct fcgi *f)
         close(fd);
         len = sizeof from;
     }
-    if (errno == EMFILE || errno == ENFILE)
-        close_idle(f);
     if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR && errno != ECONNABORTED)
-        log_line(P201, NULL, "cannot take a request: %s; it will be tried again", strerror(errno));
+        make_way(f, errno);
     return -1;
 }
 
@@ -605,10 +639,12 @@ static void fcgi_wait(struct host *h, int timeout_ms, struct host_events *events
         timeout_ms = 0;
     else if (f->halves.count != 0 && timeout_ms > LATE_STEP_MS)
         timeout_ms = LATE_STEP_MS;
+    timeout_ms = look_again(f, timeout_ms);
     int count = epoll_wait(f->epoll, ready, EVENTS, timeout_ms);
 
     f->taken = 0;
-    f->drained = f->handed_on = false;
+    f->drained = f->full_ms != 0;
+    f->handed_on = false;
     f->gone_count = f->asking_count = 0;
     f->behind = count == EVENTS;
     for (int i = 0; i < count; i++)
@@ -771,8 +807,7 @@ static int set_up(struct fcgi *f, struct buf *why)
         return explain(why, "make the listening socket non-blocking");
     if ((f->epoll = epoll_create1(EPOLL_CLOEXEC)) == -1)
         return explain(why, "create an event queue");
-    if (epoll_put(f, EPOLL_CTL_ADD, f->listen, EPOLLIN | EPOLLEXCLUSIVE, TAG_LISTEN) == -1 ||
-        epoll_put(f, EPOLL_CTL_ADD, f->signals, EPOLLIN, TAG_SIGNAL) == -1)
+    if (watch_listen(f) == -1 || epoll_put(f, EPOLL_CTL_ADD, f->signals, EPOLLIN, TAG_SIGNAL) == -1)
         return explain(why, "watch the listening socket");
     return 0;
 }

@@ -1,5 +1,6 @@
 /* test_host.c - CGI's variables as a request, what lighttpd's error handler asks again, and
- * requests that do not arrive whole: the web server breaks off, or there is no memory. */
+ * requests that do not arrive whole: the web server breaks off, or there is no memory. And
+ * connections that cannot be taken, for want of descriptors. */
 #include "host/kind.h"
 
 #include <fcntl.h>
@@ -7,6 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -248,13 +250,26 @@ static size_t receive(int fd, struct host *h)
     return all;
 }
 
+/* A listening socket of any free name, which ADDRESS is then. */
+static int listen_anywhere(struct sockaddr_un *address, socklen_t *len)
+{
+    int listener = socket(AF_UNIX, SOCK_STREAM, 0);
+
+    *address = (struct sockaddr_un){ .sun_family = AF_UNIX };
+    assert_int_equal(bind(listener, (struct sockaddr *)address, sizeof(sa_family_t)), 0);
+    *len = sizeof *address;
+    assert_int_equal(getsockname(listener, (struct sockaddr *)address, len), 0);
+    assert_int_equal(listen(listener, 4), 0);
+    return listener;
+}
+
 /* The answer arrives whole or not at all, and then the connection ends. */
 static void serve_fcgi(void *arg)
 {
     static char large[LARGE];
     struct outcome *o = arg;
-    struct sockaddr_un address = { .sun_family = AF_UNIX };
-    socklen_t len = sizeof(sa_family_t);
+    struct sockaddr_un address;
+    socklen_t len;
     struct buf why = BUF_EMPTY;
     struct host *h;
     struct request rq;
@@ -262,11 +277,7 @@ static void serve_fcgi(void *arg)
 
     memory.nth = 0;                     /* the test itself has memory */
     *o = (struct outcome){ .length = o->length, .sent = o->sent };
-    int listener = socket(AF_UNIX, SOCK_STREAM, 0), fd = socket(AF_UNIX, SOCK_STREAM, 0);
-    assert_int_equal(bind(listener, (struct sockaddr *)&address, len), 0);     /* any free name */
-    len = sizeof address;
-    assert_int_equal(getsockname(listener, (struct sockaddr *)&address, &len), 0);
-    assert_int_equal(listen(listener, 4), 0);
+    int listener = listen_anywhere(&address, &len), fd = socket(AF_UNIX, SOCK_STREAM, 0);
     assert_int_equal(connect(fd, (struct sockaddr *)&address, len), 0);
     send_request(fd, o);
 
@@ -352,6 +363,123 @@ static void without_memory_a_request_is_cut_or_whole(void **state)
     }
 }
 
+/* ---- no descriptor is left */
+
+/* Let there be no further descriptor, or as many as before. */
+static void set_limit(struct rlimit *before, bool none)
+{
+    struct rlimit now = *before;
+
+    if (none) {
+        assert_int_equal(getrlimit(RLIMIT_NOFILE, before), 0);
+        int next = dup(STDIN_FILENO);
+        now = (struct rlimit){ (rlim_t)next, before->rlim_max };
+        close(next);
+    }
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &now), 0);
+}
+
+/* How many lines FILE has, and empty it. */
+static int count_lines(FILE *file)
+{
+    int lines = 0, c;
+
+    rewind(file);
+    while ((c = getc(file)) != EOF)
+        lines += c == '\n';
+    rewind(file);
+    assert_int_equal(ftruncate(fileno(file), 0), 0);
+    return lines;
+}
+
+struct full {
+    struct host *h;
+    int listener, clients[2];
+    FILE *told;                         /* standard error */
+    int stderr_before;
+    struct rlimit before;
+};
+
+/* Two clients ask. */
+static void begin_full(struct full *f)
+{
+    const struct outcome whole = { .length = 10, .sent = 10 };
+    struct sockaddr_un address;
+    struct buf why = BUF_EMPTY;
+    socklen_t len;
+
+    f->listener = listen_anywhere(&address, &len);
+    for (int i = 0; i < 2; i++) {
+        f->clients[i] = socket(AF_UNIX, SOCK_STREAM, 0);
+        assert_int_equal(connect(f->clients[i], (struct sockaddr *)&address, len), 0);
+        send_request(f->clients[i], &whole);
+    }
+    assert_int_equal(host_open_fcgi(&f->h, f->listener, 100, 60000, &why), 0);
+    f->told = tmpfile();
+    f->stderr_before = dup(STDERR_FILENO);
+    dup2(fileno(f->told), STDERR_FILENO);
+}
+
+static void end_full(struct full *f)
+{
+    dup2(f->stderr_before, STDERR_FILENO);
+    close(f->stderr_before);
+    fclose(f->told);
+    host_close(f->h);
+    close(f->listener);
+    for (int i = 0; i < 2; i++)
+        close(f->clients[i]);
+}
+
+static void without_a_descriptor_nothing_spins_and_one_line_says_so(void **state)
+{
+    struct host_events events;
+    struct request rq;
+    struct full f;
+
+    (void)state;
+    begin_full(&f);
+    set_limit(&f.before, true);
+    assert_false(host_next(f.h, &rq));
+    int64_t begin = host_now();
+    host_wait(f.h, begin + 60, &events);
+    assert_true(host_now() - begin >= 50);      /* though two are waiting */
+    for (int i = 0; i < 3; i++) {
+        assert_false(host_next(f.h, &rq));
+        host_wait(f.h, host_now() + 200, &events);
+    }
+    assert_int_equal(count_lines(f.told), 1);
+
+    set_limit(&f.before, false);
+    int waits = 0;
+    for (; waits < 4 && !host_next(f.h, &rq); waits++)
+        host_wait(f.h, host_now() + 10000, &events);
+    assert_true(waits < 4);
+    host_answer(f.h, rq.conn, false, SPAN("x"));
+    assert_true(host_next(f.h, &rq));
+    host_answer(f.h, rq.conn, false, SPAN("x"));
+    end_full(&f);
+}
+
+static void an_answer_makes_way_for_the_next_at_once(void **state)
+{
+    struct host_events events;
+    struct request first, second;
+    struct full f;
+
+    (void)state;
+    begin_full(&f);
+    assert_true(host_next(f.h, &first));
+    set_limit(&f.before, true);
+    assert_false(host_next(f.h, &second));
+    host_answer(f.h, first.conn, false, SPAN("x"));
+    host_wait(f.h, host_now() + 10000, &events);
+    assert_true(host_next(f.h, &second));
+    host_answer(f.h, second.conn, false, SPAN("x"));
+    set_limit(&f.before, false);
+    end_full(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -363,6 +491,8 @@ int main(void)
         cmocka_unit_test(too_long_is_told_and_not_read),
         cmocka_unit_test(too_long_for_cgi_is_taken_to_its_end),
         cmocka_unit_test(without_memory_a_request_is_cut_or_whole),
+        cmocka_unit_test(without_a_descriptor_nothing_spins_and_one_line_says_so),
+        cmocka_unit_test(an_answer_makes_way_for_the_next_at_once),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -233,7 +233,7 @@ bool store_tidy(struct store *s, int64_t now)
 end:
     s->said_since = s->owed_since = 0;
     if (s->failed) {
-        log_line(P120, NULL, "%s", store_why(s));
+        log_often(P120, NULL, "%s", store_why(s));
         store_rollback(s);
         s->walk.going = false;
     }

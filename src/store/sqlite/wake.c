@@ -145,7 +145,7 @@ void store_ring(struct store *s)
     s->wake.ring = false;
     s->wake.rings++;
     if (pwrite(s->wake.bell, stroke, sizeof stroke, 0) == -1)
-        log_line(P131, NULL, "cannot write to the bell file: %s; other processes notice late",
+        log_often(P131, NULL, "cannot write to the bell file: %s; other processes notice late",
                  strerror(errno));
 }
 
