@@ -146,7 +146,7 @@ void store_ring(struct store *s)
     s->wake.rings++;
     if (pwrite(s->wake.bell, stroke, sizeof stroke, 0) == -1)
         log_often(P131, NULL, "cannot write to the bell file: %s; other processes notice late",
-                 strerror(errno));
+                  strerror(errno));
 }
 
 static void hear_bell(const struct store *s)
