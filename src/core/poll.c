@@ -4,6 +4,7 @@
  * that comes again with the same t has its answer made again from what was noted, on whichever
  * process. */
 #include "core/turn.h"
+#include "store/attached.h"
 #include "wire/eio.h"
 
 /* In one answer: Debian's python-socketio drops the connection at more. It is the one that gives its
@@ -97,14 +98,8 @@ static void add_greeting(struct buf *payload, const struct session *session, con
 
 static void add_attachments(struct buf *payload, struct span attached)
 {
-    while (attached.len != 0) {
-        const char *from = attached.p + 1, *end = attached.p + attached.len;
-        const char *next = memchr(from, EIO_SEPARATOR, (size_t)(end - from));
-        if (next == NULL)
-            next = end;
-        eio_add(payload, EIO_BINARY, (struct span){ from, (size_t)(next - from) });
-        attached = (struct span){ next, (size_t)(end - next) };
-    }
+    for (struct span base64; attached_next(&attached, &base64);)
+        eio_add(payload, EIO_BINARY, base64);
 }
 
 static void add_owed(struct packing *p, const struct owed *o)

@@ -1,9 +1,10 @@
 /* post.c - POSTs: what each packet in them does, in order, to the last. What is much work
  * is applied over several turns (see postpone.c); how far it has come is stored with it. */
 #include "core/turn.h"
+#include "base/log.h"
+#include "store/attached.h"
 #include "wire/eio.h"
 #include "wire/json.h"
-#include "base/log.h"
 
 /* A POST on its way through. */
 struct post {
@@ -200,15 +201,6 @@ static void message_packet(struct post *p, struct span text)
         event_packet(p, &packet, (struct span){ NULL, 0 });
 }
 
-static size_t count_separators(struct span s)
-{
-    size_t count = 0;
-
-    for (size_t i = 0; i < s.len; i++)
-        count += s.p[i] == EIO_SEPARATOR;
-    return count;
-}
-
 /* An attachment: kept behind the event's text and those before it; the last completes the event. */
 static void binary_packet(struct post *p, struct span base64)
 {
@@ -219,7 +211,7 @@ static void binary_packet(struct post *p, struct span base64)
         p->wrong = "an attachment that no binary event announced";
         return;
     }
-    buf_add_char(partial, EIO_SEPARATOR);
+    attached_begin(partial);
     eio_add_base64(partial, base64);
     if (!buf_ok(partial)) {
         p->call->c->no_memory = true;
@@ -229,11 +221,8 @@ static void binary_packet(struct post *p, struct span base64)
         p->wrong = "a binary event larger than max_payload_bytes";
         return;
     }
-    struct span whole = buf_span(partial);
-    size_t text_len = (size_t)((const char *)memchr(whole.p, EIO_SEPARATOR, whole.len) - whole.p);
-    struct span attached = { whole.p + text_len, whole.len - text_len };
-    if (sio_parse((struct span){ whole.p, text_len }, &packet) != SIO_OK
-        || count_separators(attached) < packet.attachments)
+    struct span text, attached = attached_behind(buf_span(partial), &text);
+    if (sio_parse(text, &packet) != SIO_OK || attached_count(attached) < packet.attachments)
         /* it has been parsed before, so it is that there are more to come */
         return;
     /* the session may be read again meanwhile: its own copy goes first */

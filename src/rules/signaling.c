@@ -18,7 +18,7 @@ struct said {
     struct session *session;
     struct socket sender;               /* a copy: the session's may move */
     const struct sio_packet *packet;
-    struct span attached;               /* its attachments as base64, each behind a 0x1e */
+    struct span attached;               /* its attachments: see store/attached.h */
     struct span name;                   /* the event's name as JSON, with its quotes if a string */
     size_t begun;                       /* the signaling's work as it was before */
     int64_t seq;                        /* once stored; 0: was not */

@@ -26,8 +26,8 @@ void signaling_init(struct signaling *g, struct store *store, const struct setti
 void signaling_release(struct signaling *g);
 
 /* SOCKET of SESSION emitted the event PACKET, which sio_parse() has passed, with its attachments
- * ATTACHED as base64, each behind a 0x1e. Both are borrowed. May have disconnected the socket
- * afterwards: see its gone_ms. */
+ * ATTACHED (see store/attached.h). Both are borrowed. May have disconnected the socket afterwards:
+ * see its gone_ms. */
 void signaling_event(struct signaling *g, struct session *session, const struct socket *socket,
                      const struct sio_packet *packet, struct span attached);
 

@@ -68,7 +68,7 @@ struct session {
     uint64_t ports;                     /* the client's, in its last requests, 16 bits each */
     int64_t answer;
     int64_t rate_ms, rate;
-    struct buf partial;                 /* half a binary event */
+    struct buf partial;                 /* half a binary event: see store/attached.h */
 
     /* of this session, those gone but owed something included */
     struct socket *sockets;
@@ -294,7 +294,7 @@ struct message {
     struct span name;
     struct span ack_id;
     struct span body;                   /* the packet's JSON as recipients get it; empty: none */
-    struct span attached;               /* attachments as base64, each behind a 0x1e */
+    struct span attached;               /* attachments: see store/attached.h */
     unsigned attachments;
     size_t recipients;
 };
