@@ -6,6 +6,7 @@
 #include "ctl/page.h"
 #include "ctl/text.h"
 #include "ctl/dates.h"
+#include "store/attached.h"
 #include "wire/json.h"
 
 static const struct table_column columns[] = {
@@ -82,17 +83,11 @@ static int add_attachments(struct ctl *c, struct buf *out, const struct said *s)
     db_put_int(q, 1, s->seq);
     if (db_next(q) == DB_ROW && !db_is_null(q, 0)) {
         struct span rest = db_text(q, 0);
-        if (rest.len == 0)
-            rest = SPAN("");            /* one attachment of no bytes */
         buf_add_char(out, '\n');
-        while (n < s->attachments) {
-            const char *end = memchr(rest.p, '\x1e', rest.len);
-            size_t len = end != NULL ? (size_t)(end - rest.p) : rest.len;
+        for (struct span base64; attached_next(&rest, &base64);) {
             buf_addf(out, "attachment %lld: ", (long long)n++);
-            text_add_bytes(out, decoded_size((struct span){ rest.p, len }));
+            text_add_bytes(out, decoded_size(base64));
             buf_add_char(out, '\n');
-            len += end != NULL;
-            rest = (struct span){ rest.p + len, rest.len - len };
         }
     } else if (s->attachments != 0) {
         buf_addf(out, "\n%lld attachment%s, not kept\n", (long long)s->attachments,
