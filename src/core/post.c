@@ -202,7 +202,7 @@ static void message_packet(struct post *p, struct span text)
 }
 
 /* An attachment: kept behind the event's text and those before it; the last completes the event. */
-static void binary_packet(struct post *p, struct span base64)
+static void binary_packet(struct post *p, const struct eio_packet *binary)
 {
     struct buf *partial = &p->session->partial;
     struct sio_packet packet;
@@ -212,7 +212,7 @@ static void binary_packet(struct post *p, struct span base64)
         return;
     }
     attached_begin(partial);
-    eio_add_base64(partial, base64);
+    eio_add_base64(partial, binary);
     if (!buf_ok(partial)) {
         p->call->c->no_memory = true;
         return;
@@ -265,7 +265,7 @@ static void apply(struct post *p, const struct eio_packet *packet)
         message_packet(p, packet->data);
         break;
     case EIO_BINARY:
-        binary_packet(p, packet->data);
+        binary_packet(p, packet);
         break;
     case EIO_PONG:
         pong_packet(p);
@@ -359,12 +359,10 @@ static size_t applied(const struct call *call, const struct session *session, ui
     return bytes < call->rq->body.len ? bytes : call->rq->body.len;
 }
 
-/* P has done what one may in a turn: the rest of it, REST, waits. */
-static void go_on_later(struct post *p, uint64_t mark, struct span rest)
+/* P has done what one may in a turn, BYTES of the body: the rest of it waits. */
+static void go_on_later(struct post *p, uint64_t mark, size_t bytes)
 {
-    struct progress done = { .mark = mark,
-                             .bytes = p->call->rq->body.len - rest.len,
-                             .connects = p->connects };
+    struct progress done = { .mark = mark, .bytes = bytes, .connects = p->connects };
 
     p->session->posting = mark;
     p->session->posted = (int64_t)done.bytes;
@@ -406,9 +404,9 @@ void core_post(struct call *call, struct session *session)
 {
     struct core *c = call->c;
     struct post p = { .call = call, .session = session, .connects = call->done.connects };
-    struct span rest = call->rq->body;
+    struct eio_reader packets = { .payload = call->rq->body };
     struct eio_packet packet;
-    enum eio_status status = EIO_END;
+    enum eio_status status = eio_check_type(call->rq->content_type);
 
     if (session->closing) {
         core_answer_error(call, 400, EIO_SID_UNKNOWN, "Session ID unknown");
@@ -419,22 +417,16 @@ void core_post(struct call *call, struct session *session)
         conclude(call, session);
         return;
     }
-    size_t before = applied(call, session, mark);
-    bool first = before == 0;
-    if (first ? !may_begin(call, session) : !may_owe(call, session, true))
+    packets.at = applied(call, session, mark);
+    if (packets.at == 0 ? !may_begin(call, session) : !may_owe(call, session, true))
         return;
-    rest.p += before;
-    rest.len -= before;
-    if (span_starts(call->rq->content_type, "application/octet-stream"))
-        p.wrong = "binary bodies are not part of protocol version 4";
-    for (int64_t until = core_worked(c) + c->slice; p.wrong == NULL && !p.over;) {
-        if (rest.len != 0 && core_worked(c) >= until) {
-            go_on_later(&p, mark, rest);
+    for (int64_t until = core_worked(c) + c->slice; status == EIO_OK && p.wrong == NULL && !p.over;) {
+        if (packets.at < packets.payload.len && core_worked(c) >= until) {
+            go_on_later(&p, mark, packets.at);
             return;
         }
-        if ((status = eio_next(&rest, &first, &packet)) != EIO_OK)
-            break;
-        apply(&p, &packet);
+        if ((status = eio_next(&packets, &packet)) == EIO_OK)
+            apply(&p, &packet);
     }
     if (p.wrong == NULL && status != EIO_OK && status != EIO_END)
         p.wrong = eio_strerror(status);

@@ -74,10 +74,11 @@ static bool base64_readable(struct span text)
     return digits % 4 != 1 && padding <= 2 && (digits != 0 || padding == 0);
 }
 
-void eio_add_base64(struct buf *out, struct span text)
+void eio_add_base64(struct buf *out, const struct eio_packet *packet)
 {
     static const char alphabet[] =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    struct span text = packet->data;
     char *room = NULL;
     size_t len = 0;
 
@@ -113,30 +114,31 @@ static enum eio_status check_data(enum eio_type type, struct span data)
     }
 }
 
-enum eio_status eio_next(struct span *rest, bool *first, struct eio_packet *packet)
+enum eio_status eio_check_type(struct span content_type)
 {
-    if (*first) {
-        *first = false;
-    } else {
-        if (rest->len == 0)
-            return EIO_END;
-        rest->p++;                              /* the separator, where the last call left off */
-        rest->len--;
-    }
-    if (rest->len == 0)
+    return span_starts(content_type, "application/octet-stream") ? EIO_BINARY_BODY : EIO_OK;
+}
+
+enum eio_status eio_next(struct eio_reader *r, struct eio_packet *packet)
+{
+    /* behind a packet stands the separator */
+    size_t from = r->at != 0 ? r->at + 1 : 0, left = r->payload.len - r->at;
+
+    if (r->at != 0 && left == 0)
+        return EIO_END;
+    left -= from - r->at;
+    if (left == 0)
         return EIO_EMPTY;
 
-    const char *separator = memchr(rest->p, EIO_SEPARATOR, rest->len);
-    size_t len = separator != NULL ? (size_t)(separator - rest->p) : rest->len;
+    const char *p = r->payload.p + from, *separator = memchr(p, EIO_SEPARATOR, left);
+    size_t len = separator != NULL ? (size_t)(separator - p) : left;
     if (len == 0)
         return EIO_EMPTY;
-    char type = rest->p[0];
-    if (type != 'b' && (type < '0' || type > '6'))
+    if (*p != 'b' && (*p < '0' || *p > '6'))
         return EIO_BAD_TYPE;
-    packet->type = type == 'b' ? EIO_BINARY : (enum eio_type)(type - '0');
-    packet->data = (struct span){ rest->p + 1, len - 1 };
-    rest->p += len;
-    rest->len -= len;
+    packet->type = *p == 'b' ? EIO_BINARY : (enum eio_type)(*p - '0');
+    packet->data = (struct span){ p + 1, len - 1 };
+    r->at = from + len;
     return check_data(packet->type, packet->data);
 }
 
@@ -182,6 +184,8 @@ const char *eio_strerror(enum eio_status status)
         return "binary packet that is not base64";
     case EIO_TRAILING:
         return "data behind a packet that carries none";
+    case EIO_BINARY_BODY:
+        return "binary bodies are not part of protocol version 4";
     }
     return "unknown error";
 }

@@ -12,7 +12,7 @@
 
 enum eio_type {
     EIO_OPEN, EIO_CLOSE, EIO_PING, EIO_PONG, EIO_MESSAGE, EIO_UPGRADE, EIO_NOOP,
-    EIO_BINARY                          /* 'b': DATA is base64 that eio_add_base64() can read */
+    EIO_BINARY                          /* its bytes: eio_add_base64() */
 };
 
 enum eio_status {
@@ -21,33 +21,47 @@ enum eio_status {
     EIO_EMPTY,                          /* an empty packet or payload */
     EIO_BAD_TYPE,                       /* a first byte that is no packet type */
     EIO_BAD_BASE64,                     /* a binary packet, and no base64 */
-    EIO_TRAILING                        /* ping, pong, close, noop with data where none belongs;
+    EIO_TRAILING,                       /* ping, pong, close, noop with data where none belongs;
                                            "probe" and the like are for WebSocket upgrades */
+    EIO_BINARY_BODY                     /* the payload is of a type that this version has not */
 };
 
 struct eio_packet {
     enum eio_type type;
-    struct span data;                   /* lent from the payload */
+    struct span data;                   /* lent from the payload; of a binary one as it came */
 };
 
-/* Take the next packet off *REST (initially the whole payload; set *FIRST to true before the
- * first call). EIO_OK sets *PACKET; EIO_END when none is left; anything else is a refusal, after
- * which there is nothing to be had from *REST. An empty payload is EIO_EMPTY, and so is a
- * separator with nothing before or behind it. */
-enum eio_status eio_next(struct span *rest, bool *first, struct eio_packet *packet);
+/* ---- reading */
 
-/* How many packets PAYLOAD holds, by its separators alone. 0 for the empty payload. */
+/* A payload on its way through. Whoever stops may go on later, with another reader of the same
+ * payload, from AT. */
+struct eio_reader {
+    struct span payload;                /* borrowed */
+    size_t at;                          /* bytes that are read: 0, or up to the end of a packet */
+};
+
+/* May a request whose header says CONTENT_TYPE carry a payload? EIO_OK or EIO_BINARY_BODY. */
+enum eio_status eio_check_type(struct span content_type);
+
+/* Take the next packet. EIO_OK sets *PACKET; EIO_END when none is left; anything else is a refusal,
+ * after which there is nothing to be had. An empty payload is EIO_EMPTY, and so is a separator
+ * with nothing before or behind it. */
+enum eio_status eio_next(struct eio_reader *r, struct eio_packet *packet);
+
+/* How many packets PAYLOAD holds, by its framing alone. 0 for the empty payload. */
 size_t eio_count(struct span payload);
+
+/* Append the bytes of a binary PACKET, which eio_next() has passed, as base64 as an encoder writes
+ * it: clients break theirs into lines, use the alphabet for addresses, leave the padding out or bits
+ * over, and some decoders read that differently or not at all. */
+void eio_add_base64(struct buf *out, const struct eio_packet *packet);
+
+/* ---- writing */
 
 /* Append one packet to a payload, and a separator first if something is there already. DATA must
  * hold no separator. Base64 that came unpadded gets its padding: some clients' decoders insist
  * on it. */
 void eio_add(struct buf *payload, enum eio_type type, struct span data);
-
-/* Append base64 that eio_next() has passed, as an encoder writes it: clients break it into lines, use
- * the alphabet for addresses, leave the padding out or bits over, and some decoders read that
- * differently or not at all. */
-void eio_add_base64(struct buf *out, struct span text);
 
 /* A short sentence for people: "unknown packet type". */
 const char *eio_strerror(enum eio_status status);

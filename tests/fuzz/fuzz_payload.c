@@ -53,12 +53,13 @@ static bool is_base64(struct span text)
     return same;
 }
 
-/* Append DATA as it is passed on. */
-static void pass_on(struct buf *again, struct span data)
+/* Append the binary PACKET as it is passed on. */
+static void pass_on(struct buf *again, const struct eio_packet *packet)
 {
     struct buf clean = BUF_EMPTY, before = BUF_EMPTY, after = BUF_EMPTY;
+    struct span data = packet->data;
 
-    eio_add_base64(&clean, data);
+    eio_add_base64(&clean, packet);
     must(is_base64(buf_span(&clean)));
     must(!is_base64(data) || span_equals(data, buf_span(&clean)));
     decode(&before, data);
@@ -73,15 +74,16 @@ static void pass_on(struct buf *again, struct span data)
 /* Read PAYLOAD, build it again in AGAIN. Returns the number of packets. */
 static size_t rebuild(struct span payload, struct buf *again, enum eio_status *status)
 {
-    struct span rest = payload;
+    struct eio_reader reader = { .payload = payload };
     struct eio_packet packet;
-    bool first = true;
     size_t count = 0;
 
-    while ((*status = eio_next(&rest, &first, &packet)) == EIO_OK) {
-        must(lies_in(packet.data, payload) && lies_in(rest, payload));
+    while ((*status = eio_next(&reader, &packet)) == EIO_OK) {
+        must(lies_in(packet.data, payload) && reader.at <= payload.len);
+        must(packet.data.p + packet.data.len == payload.p + reader.at);
+        reader = (struct eio_reader){ payload, reader.at };     /* another goes on */
         if (packet.type == EIO_BINARY)
-            pass_on(again, packet.data);
+            pass_on(again, &packet);
         else
             eio_add(again, packet.type, packet.data);
         count++;

@@ -16,16 +16,15 @@ static enum eio_status read_payload(struct span payload, struct eio_packet *pack
                                     size_t *count)
 {
     char *copy = malloc(payload.len + (payload.len == 0));
-    struct span rest = { copy, payload.len };
+    struct eio_reader reader = { .payload = { copy, payload.len } };
     struct eio_packet packet;
-    bool first = true;
     enum eio_status status;
 
     assert_non_null(copy);
     if (payload.len != 0)
         memcpy(copy, payload.p, payload.len);
     *count = 0;
-    while ((status = eio_next(&rest, &first, &packet)) == EIO_OK) {
+    while ((status = eio_next(&reader, &packet)) == EIO_OK) {
         assert_true(*count < cap);
         packet.data.p = payload.p + (packet.data.p - copy);
         packets[(*count)++] = packet;
@@ -78,14 +77,44 @@ static void packets_come_in_turn_and_end(void **state)
 
 static void the_end_stays_the_end(void **state)
 {
-    struct span rest = SPAN("6");
-    bool first = true;
+    struct eio_reader reader = { .payload = SPAN("6") };
     struct eio_packet packet;
 
     (void)state;
-    assert_int_equal(eio_next(&rest, &first, &packet), EIO_OK);
-    assert_int_equal(eio_next(&rest, &first, &packet), EIO_END);
-    assert_int_equal(eio_next(&rest, &first, &packet), EIO_END);
+    assert_int_equal(eio_next(&reader, &packet), EIO_OK);
+    assert_int_equal(eio_next(&reader, &packet), EIO_END);
+    assert_int_equal(eio_next(&reader, &packet), EIO_END);
+}
+
+/* Wherever one reader stops, another goes on. */
+static void whoever_stopped_goes_on_from_there(void **state)
+{
+    struct span payload = SPAN("40\x1e" "bAQ==\x1e" "3");
+    static const size_t ends[] = { 2, 8, 10 };
+    struct eio_packet packet;
+    size_t at = 0;
+
+    (void)state;
+    for EACH(i, ends) {
+        struct eio_reader reader = { payload, at };
+        assert_int_equal(eio_next(&reader, &packet), EIO_OK);
+        assert_int_equal(at = reader.at, ends[i]);
+    }
+    struct eio_reader reader = { payload, at };
+    assert_int_equal(eio_next(&reader, &packet), EIO_END);
+}
+
+static void binary_bodies_are_of_another_version(void **state)
+{
+    static const struct { struct span type; enum eio_status status; } cases[] = {
+        { T("text/plain;charset=UTF-8"), EIO_OK }, { T(""), EIO_OK }, { T("text/plain"), EIO_OK },
+        { T("application/octet-stream"), EIO_BINARY_BODY },
+        { T("application/octet-stream; x=y"), EIO_BINARY_BODY },
+    };
+
+    (void)state;
+    for EACH(i, cases)
+        assert_int_equal(eio_check_type(cases[i].type), cases[i].status);
 }
 
 static void each_refusal_is_named(void **state)
@@ -152,7 +181,7 @@ static void base64_is_passed_on_as_an_encoder_writes_it(void **state)
         buf_add_char(&packed, 'b');
         buf_add_span(&packed, cases[i].came);
         assert_int_equal(read_payload(buf_span(&packed), &packet, 1, &count), EIO_END);
-        eio_add_base64(&out, packet.data);
+        eio_add_base64(&out, &packet);
         if (!span_equals(buf_span(&out), cases[i].goes))
             fail_msg("%.*s became %s", (int)cases[i].came.len, cases[i].came.p, buf_text(&out));
     }
@@ -247,7 +276,7 @@ static void base64_gets_the_padding_it_came_without(void **state)
 static void each_status_has_a_sentence_of_its_own(void **state)
 {
     (void)state;
-    for (int a = EIO_OK; a <= EIO_TRAILING; a++) {
+    for (int a = EIO_OK; a <= EIO_BINARY_BODY; a++) {
         assert_string_not_equal(eio_strerror((enum eio_status)a), "unknown error");
         for (int b = EIO_OK; b < a; b++)
             assert_string_not_equal(eio_strerror((enum eio_status)a),
@@ -261,6 +290,8 @@ int main(void)
         cmocka_unit_test(each_type_is_read),
         cmocka_unit_test(packets_come_in_turn_and_end),
         cmocka_unit_test(the_end_stays_the_end),
+        cmocka_unit_test(whoever_stopped_goes_on_from_there),
+        cmocka_unit_test(binary_bodies_are_of_another_version),
         cmocka_unit_test(each_refusal_is_named),
         cmocka_unit_test(base64_is_taken_padded_or_not),
         cmocka_unit_test(base64_is_passed_on_as_an_encoder_writes_it),
