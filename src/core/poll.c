@@ -24,7 +24,7 @@
 struct packing {
     struct core *c;
     struct session *session;
-    size_t packets;
+    struct eio_writer *w;
     int64_t last;                       /* the last delivery in it; 0: none */
     struct { const struct socket *socket; int64_t last; } marked[SOCKETS_MOST];
     bool again;                         /* what was in an answer goes into it */
@@ -63,7 +63,7 @@ static bool bears_many(const struct session *session)
 /* Does O fit, with the markers and greetings that the answer then needs? The first always does. */
 static bool fits(const struct packing *p, const struct owed *o)
 {
-    size_t need = p->packets + p->marked_count + 1 + o->attachments;
+    size_t need = p->w->packets + p->marked_count + 1 + o->attachments;
     bool missed = is_missed(o->socket, o->id)
                   || (o->type == SIO_CONNECT && mark_of(p, o) != p->marked_count);
 
@@ -73,16 +73,14 @@ static bool fits(const struct packing *p, const struct owed *o)
         need += 1 + is_missed(o->socket, o->id);
     return p->last == 0 || p->again
            || (need <= (missed || bears_many(p->session) ? PACKETS_MANY : PACKETS_MAX)
-               && p->c->payload.len + o->body.len + o->attached.len
+               && p->w->out->len + o->body.len + o->attached.len
                       <= (size_t)p->c->set->max_payload_bytes);
 }
 
-static void begin_packet(struct buf *payload, const struct owed *o)
+static void begin_packet(struct eio_writer *w, const struct owed *o)
 {
-    if (payload->len != 0)
-        buf_add_char(payload, EIO_SEPARATOR);
-    buf_add_char(payload, '4');
-    sio_begin(payload, o->type, o->attachments, span_of(o->socket->nsp), o->ack_id);
+    eio_begin_packet(w, EIO_MESSAGE);
+    sio_begin(w->out, o->type, o->attachments, span_of(o->socket->nsp), o->ack_id);
 }
 
 /* The reply to CONNECT is made up here: it holds a secret that the log need not hold. */
@@ -96,23 +94,20 @@ static void add_greeting(struct buf *payload, const struct session *session, con
     buf_add_char(payload, '}');
 }
 
-static void add_attachments(struct buf *payload, struct span attached)
+static void add_attachments(struct eio_writer *w, struct span attached)
 {
     for (struct span base64; attached_next(&attached, &base64);)
-        eio_add(payload, EIO_BINARY, base64);
+        eio_add(w, EIO_BINARY, base64);
 }
 
 static void add_owed(struct packing *p, const struct owed *o)
 {
-    struct buf *payload = &p->c->payload;
-
-    begin_packet(payload, o);
+    begin_packet(p->w, o);
     if (o->type == SIO_CONNECT)
-        add_greeting(payload, p->session, o->socket);
+        add_greeting(p->w->out, p->session, o->socket);
     else
-        buf_add_span(payload, o->body);
-    add_attachments(payload, o->attached);
-    p->packets += 1 + o->attachments;
+        buf_add_span(p->w->out, o->body);
+    add_attachments(p->w, o->attached);
     p->last = o->id;
     if (!is_event(o) || o->socket->private[0] == '\0')
         return;
@@ -125,16 +120,14 @@ static void add_owed(struct packing *p, const struct owed *o)
 /* Greetings that come before their turn. */
 static void add_early_greetings(struct packing *p, int64_t now)
 {
-    struct core *c = p->c;
-
     for (size_t i = 0; i < p->marked_count && !p->again; i++) {
         const struct socket *k = p->marked[i].socket;
         if (!is_missed(k, p->last))
             continue;
         struct owed greeting = { .type = SIO_CONNECT, .socket = k };
-        begin_packet(&c->payload, &greeting);
-        add_greeting(&c->payload, p->session, k);
-        store_greeted(c->store, p->session, (size_t)(k - p->session->sockets), now);
+        begin_packet(p->w, &greeting);
+        add_greeting(p->w->out, p->session, k);
+        store_greeted(p->c->store, p->session, (size_t)(k - p->session->sockets), now);
     }
 }
 
@@ -142,8 +135,8 @@ static void add_markers(struct packing *p)
 {
     for (size_t i = 0; i < p->marked_count; i++) {
         struct owed marker = { .type = SIO_EVENT, .socket = p->marked[i].socket };
-        begin_packet(&p->c->payload, &marker);
-        buf_addf(&p->c->payload, "[\"" MARKER "\",\"%lld\"]", (long long)p->marked[i].last);
+        begin_packet(p->w, &marker);
+        buf_addf(p->w->out, "[\"" MARKER "\",\"%lld\"]", (long long)p->marked[i].last);
     }
 }
 
@@ -156,12 +149,12 @@ static size_t packets_most(const struct session *session)
     return bears_many(session) ? PACKETS_MANY : PACKETS_MAX;
 }
 
-/* Append what SESSION is owed to c->payload, or AGAIN what its last answer held. Returns the
- * last delivery; 0: none. */
-static int64_t pack_owed(struct core *c, struct session *session, bool again, int64_t now)
+/* Append what SESSION is owed to W, or AGAIN what its last answer held. Returns the last delivery;
+ * 0: none. */
+static int64_t pack_owed(struct core *c, struct session *session, struct eio_writer *w, bool again,
+                         int64_t now)
 {
-    struct packing p = { .c = c, .session = session, .packets = c->payload.len != 0,
-                         .again = again };
+    struct packing p = { .c = c, .session = session, .w = w, .again = again };
     struct owed o;
 
     store_owed(c->store, session, again, packets_most(session));
@@ -176,42 +169,49 @@ static int64_t pack_owed(struct core *c, struct session *session, bool again, in
 /* Put the answer to SESSION's poll into c->payload. False: it has nothing to hear. */
 static bool compose(struct core *c, struct session *session, int64_t now)
 {
-    buf_clear(&c->payload);
+    struct eio_writer w;
+
+    eio_begin(&w, &c->payload);
     session->answer = 0;
     if (session->closing) {
-        eio_add(&c->payload, EIO_CLOSE, (struct span){ NULL, 0 });
+        eio_add(&w, EIO_CLOSE, (struct span){ NULL, 0 });
+        eio_end(&w);
         session->answer = ANSWER_CLOSE;
         return true;
     }
     if (!session->pinged && session->ping_ms <= now) {
-        eio_add(&c->payload, EIO_PING, (struct span){ NULL, 0 });
+        eio_add(&w, EIO_PING, (struct span){ NULL, 0 });
         session->pinged = true;
         session->answer |= ANSWER_PING;
     }
-    int64_t last = pack_owed(c, session, false, now);
+    int64_t last = pack_owed(c, session, &w, false, now);
     if (last != 0) {
         store_sent(c->store, session, last, now);
         session->answer |= ANSWER_EVENTS;
     }
     if (session->answer == 0 && (session->nudge || c->leaving)) {
-        eio_add(&c->payload, EIO_NOOP, (struct span){ NULL, 0 });
+        eio_add(&w, EIO_NOOP, (struct span){ NULL, 0 });
         session->answer = ANSWER_NOOP;
     }
+    eio_end(&w);
     return session->answer != 0;
 }
 
 /* Make the last answer again. */
 static void compose_again(struct core *c, struct session *session)
 {
-    buf_clear(&c->payload);
+    struct eio_writer w;
+
+    eio_begin(&w, &c->payload);
     if (session->answer & ANSWER_CLOSE)
-        eio_add(&c->payload, EIO_CLOSE, (struct span){ NULL, 0 });
+        eio_add(&w, EIO_CLOSE, (struct span){ NULL, 0 });
     if (session->answer & ANSWER_PING)
-        eio_add(&c->payload, EIO_PING, (struct span){ NULL, 0 });
+        eio_add(&w, EIO_PING, (struct span){ NULL, 0 });
     if (session->answer & ANSWER_EVENTS)
-        pack_owed(c, session, true, 0);
-    if (c->payload.len == 0)
-        eio_add(&c->payload, EIO_NOOP, (struct span){ NULL, 0 });
+        pack_owed(c, session, &w, true, 0);
+    if (w.packets == 0)
+        eio_add(&w, EIO_NOOP, (struct span){ NULL, 0 });
+    eio_end(&w);
 }
 
 /* ---- held polls */

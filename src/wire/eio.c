@@ -157,16 +157,33 @@ size_t eio_count(struct span payload)
     return count;
 }
 
-void eio_add(struct buf *payload, enum eio_type type, struct span data)
+void eio_begin(struct eio_writer *w, struct buf *out)
+{
+    *w = (struct eio_writer){ .out = out };
+    buf_clear(out);
+}
+
+void eio_begin_packet(struct eio_writer *w, enum eio_type type)
+{
+    if (w->packets++ != 0)
+        buf_add_char(w->out, EIO_SEPARATOR);
+    buf_add_char(w->out, type == EIO_BINARY ? 'b' : (char)('0' + (int)type));
+}
+
+void eio_add(struct eio_writer *w, enum eio_type type, struct span data)
 {
     assert(data.len == 0 || memchr(data.p, EIO_SEPARATOR, data.len) == NULL);
     assert(type != EIO_BINARY || data.len % 4 != 1);
-    if (payload->len != 0)
-        buf_add_char(payload, EIO_SEPARATOR);
-    buf_add_char(payload, type == EIO_BINARY ? 'b' : (char)('0' + (int)type));
-    buf_add_span(payload, data);
+    eio_begin_packet(w, type);
+    buf_add_span(w->out, data);
     if (type == EIO_BINARY && data.len % 4 != 0)
-        buf_add(payload, "==", 4 - data.len % 4);
+        buf_add(w->out, "==", 4 - data.len % 4);
+}
+
+/* Nothing is left to be written: this version says where packets end by what stands between them. */
+struct span eio_end(struct eio_writer *w)
+{
+    return buf_span(w->out);
 }
 
 const char *eio_strerror(enum eio_status status)

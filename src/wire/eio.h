@@ -58,10 +58,24 @@ void eio_add_base64(struct buf *out, const struct eio_packet *packet);
 
 /* ---- writing */
 
-/* Append one packet to a payload, and a separator first if something is there already. DATA must
- * hold no separator. Base64 that came unpadded gets its padding: some clients' decoders insist
- * on it. */
-void eio_add(struct buf *payload, enum eio_type type, struct span data);
+/* A payload that is being made. */
+struct eio_writer {
+    struct buf *out;                    /* borrowed; memory that it lacks, it remembers */
+    size_t packets;                     /* that have begun */
+};
+
+/* Begin a payload in OUT, which is emptied. */
+void eio_begin(struct eio_writer *w, struct buf *out);
+
+/* Begin a packet of TYPE. Its data is to be appended to w->out, and holds no byte 0x1e. */
+void eio_begin_packet(struct eio_writer *w, enum eio_type type);
+
+/* A whole packet. Of a binary one DATA is base64, which gets the padding that it came without:
+ * some clients' decoders insist on it. */
+void eio_add(struct eio_writer *w, enum eio_type type, struct span data);
+
+/* The payload is complete. Lent until its buf changes. */
+struct span eio_end(struct eio_writer *w);
 
 /* A short sentence for people: "unknown packet type". */
 const char *eio_strerror(enum eio_status status);

@@ -54,7 +54,7 @@ static bool is_base64(struct span text)
 }
 
 /* Append the binary PACKET as it is passed on. */
-static void pass_on(struct buf *again, const struct eio_packet *packet)
+static void pass_on(struct eio_writer *again, const struct eio_packet *packet)
 {
     struct buf clean = BUF_EMPTY, before = BUF_EMPTY, after = BUF_EMPTY;
     struct span data = packet->data;
@@ -75,21 +75,24 @@ static void pass_on(struct buf *again, const struct eio_packet *packet)
 static size_t rebuild(struct span payload, struct buf *again, enum eio_status *status)
 {
     struct eio_reader reader = { .payload = payload };
+    struct eio_writer writer;
     struct eio_packet packet;
     size_t count = 0;
 
+    eio_begin(&writer, again);
     while ((*status = eio_next(&reader, &packet)) == EIO_OK) {
         must(lies_in(packet.data, payload) && reader.at <= payload.len);
         must(packet.data.p + packet.data.len == payload.p + reader.at);
         reader = (struct eio_reader){ payload, reader.at };     /* another goes on */
         if (packet.type == EIO_BINARY)
-            pass_on(again, &packet);
+            pass_on(&writer, &packet);
         else
-            eio_add(again, packet.type, packet.data);
+            eio_add(&writer, packet.type, packet.data);
         count++;
     }
     must(*status != EIO_BAD_BASE64 || !is_base64(packet.data));
     must(*eio_strerror(*status) != '\0');
+    must(writer.packets == count && span_equals(eio_end(&writer), buf_span(again)));
     return count;
 }
 

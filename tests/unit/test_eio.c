@@ -237,39 +237,65 @@ static void packets_are_counted_by_separators(void **state)
 static void packets_are_joined_as_they_are_read(void **state)
 {
     struct buf b = BUF_EMPTY;
+    struct eio_writer w;
 
     (void)state;
-    eio_add(&b, EIO_OPEN, SPAN("{}"));
+    eio_begin(&w, &b);
+    eio_add(&w, EIO_OPEN, SPAN("{}"));
     assert_string_equal(buf_text(&b), "0{}");
-    eio_add(&b, EIO_CLOSE, SPAN(""));
-    eio_add(&b, EIO_PING, (struct span){ NULL, 0 });
-    eio_add(&b, EIO_PONG, SPAN(""));
-    eio_add(&b, EIO_MESSAGE, SPAN("2[\"a\"]"));
-    eio_add(&b, EIO_UPGRADE, SPAN(""));
-    eio_add(&b, EIO_NOOP, SPAN(""));
-    eio_add(&b, EIO_BINARY, SPAN("AQID"));
-    assert_string_equal(buf_text(&b), "0{}\x1e"
-                                      "1\x1e"
-                                      "2\x1e"
-                                      "3\x1e"
-                                      "42[\"a\"]\x1e"
-                                      "5\x1e"
-                                      "6\x1e"
-                                      "bAQID");
+    eio_add(&w, EIO_CLOSE, SPAN(""));
+    eio_add(&w, EIO_PING, (struct span){ NULL, 0 });
+    eio_add(&w, EIO_PONG, SPAN(""));
+    eio_add(&w, EIO_MESSAGE, SPAN("2[\"a\"]"));
+    eio_add(&w, EIO_UPGRADE, SPAN(""));
+    eio_add(&w, EIO_NOOP, SPAN(""));
+    eio_add(&w, EIO_BINARY, SPAN("AQID"));
+    assert_true(span_is(eio_end(&w), "0{}\x1e"
+                                     "1\x1e"
+                                     "2\x1e"
+                                     "3\x1e"
+                                     "42[\"a\"]\x1e"
+                                     "5\x1e"
+                                     "6\x1e"
+                                     "bAQID"));
+    assert_int_equal(w.packets, 8);
     assert_int_equal(eio_count(buf_span(&b)), 8);
+    buf_release(&b);
+}
+
+/* What is long is written once, where it goes. */
+static void data_goes_right_into_the_packet(void **state)
+{
+    struct buf b = BUF_EMPTY;
+    struct eio_writer w;
+
+    (void)state;
+    buf_add_text(&b, "what was there before");
+    eio_begin(&w, &b);
+    assert_int_equal(eio_end(&w).len, 0);
+    eio_begin_packet(&w, EIO_MESSAGE);
+    buf_add_text(w.out, "2[");
+    buf_add_text(w.out, "7]");
+    eio_begin_packet(&w, EIO_MESSAGE);
+    eio_begin_packet(&w, EIO_MESSAGE);
+    buf_add_text(w.out, "0");
+    assert_true(span_is(eio_end(&w), "42[7]\x1e" "4\x1e" "40"));
+    assert_int_equal(w.packets, 3);
     buf_release(&b);
 }
 
 static void base64_gets_the_padding_it_came_without(void **state)
 {
     struct buf b = BUF_EMPTY;
+    struct eio_writer w;
 
     (void)state;
-    eio_add(&b, EIO_BINARY, SPAN("AQ"));
-    eio_add(&b, EIO_BINARY, SPAN("AQI"));
-    eio_add(&b, EIO_BINARY, SPAN("AQ=="));
-    eio_add(&b, EIO_BINARY, SPAN(""));
-    assert_string_equal(buf_text(&b), "bAQ==\x1e" "bAQI=\x1e" "bAQ==\x1e" "b");
+    eio_begin(&w, &b);
+    eio_add(&w, EIO_BINARY, SPAN("AQ"));
+    eio_add(&w, EIO_BINARY, SPAN("AQI"));
+    eio_add(&w, EIO_BINARY, SPAN("AQ=="));
+    eio_add(&w, EIO_BINARY, SPAN(""));
+    assert_true(span_is(eio_end(&w), "bAQ==\x1e" "bAQI=\x1e" "bAQ==\x1e" "b"));
     buf_release(&b);
 }
 
@@ -298,6 +324,7 @@ int main(void)
         cmocka_unit_test(each_alphabet_has_64_digits),
         cmocka_unit_test(packets_are_counted_by_separators),
         cmocka_unit_test(packets_are_joined_as_they_are_read),
+        cmocka_unit_test(data_goes_right_into_the_packet),
         cmocka_unit_test(base64_gets_the_padding_it_came_without),
         cmocka_unit_test(each_status_has_a_sentence_of_its_own),
     };

@@ -93,10 +93,13 @@ static void write_all(struct buf *out)
 {
     struct http_answer a = { .status = 403, .type = "text/plain", .body = SPAN("forbidden"),
                              .origin = SPAN("https://a.example"), .retry_after_s = 3 };
+    struct eio_writer w;
 
+    eio_begin(&w, out);
+    eio_begin_packet(&w, EIO_MESSAGE);
     sio_begin(out, SIO_BINARY_EVENT, 2, SPAN("/chat"), SPAN("17"));
     json_string_encode(out, SPAN("a\x1e\"\xff and more than what was there at first, to grow"));
-    eio_add(out, EIO_BINARY, SPAN("AQI"));
+    eio_add(&w, EIO_BINARY, SPAN("AQI"));
     mask_addresses(out, SPAN("from 192.0.2.1 to 2001:db8::1 and a long way back to where it was"));
     http_write(out, &a);
     buf_addf(out, "%s %d", "formatted", 7);
