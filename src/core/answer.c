@@ -2,7 +2,6 @@
  * form, not what they are about. */
 #include "core/turn.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 /* when there is not even the memory for saying so */
@@ -51,12 +50,10 @@ static void allow_origin(const struct core *c, struct http_answer *a, struct spa
 static void write_error(struct core *c, int status, enum eio_error code, const char *message,
                         struct span origin)
 {
-    char body[400];
-    int len = snprintf(body, sizeof body, "{\"code\":%d,\"message\":\"%s\"}", (int)code, message);
+    char body[EIO_ERROR_MAX];
     struct http_answer a = { .status = status,
                              .type = "application/json",
-                             .body = { body,
-                                       len < (int)sizeof body ? (size_t)len : sizeof body - 1 },
+                             .body = eio_error_body(body, code, message),
                              .retry_after_s = status == 503 || status == 429 };
 
     allow_origin(c, &a, origin);
@@ -69,7 +66,7 @@ static void answer_unavailable(struct core *c, struct host *h, const struct held
     buf_clear(&c->out);
     write_error(c, 503, EIO_FORBIDDEN, CORE_UNAVAILABLE, (struct span){ NULL, 0 });
     host_answer(h, held->conn, parked,
-                held->begun         ? SPAN("6")       /* too late for another status */
+                held->begun       ? eio_noop()        /* too late for another status */
                 : buf_ok(&c->out) ? buf_span(&c->out)
                                   : SPAN(NO_MEMORY));
     stats_status(c->counters, 503);

@@ -5,7 +5,6 @@
 #include <stdio.h>
 
 #include "base/log.h"
-#include "wire/eio.h"
 
 /* Errors that need no session: method, transport, version, origin. False: the call was answered. */
 static bool well_formed(struct call *call, const char *transport, bool known)
@@ -119,15 +118,16 @@ static bool within_rate(struct call *call, struct session *session)
 static void answer_open(struct call *call, const struct session *session)
 {
     const struct settings *set = call->c->set;
-    struct buf *payload = &call->c->payload;
+    struct eio_open open = { .sid = session->sid,
+                             .ping_interval_ms = set->ping_interval_ms,
+                             .ping_timeout_ms = set->ping_timeout_ms,
+                             .max_payload = set->max_payload_bytes,
+                             .wait = session->shim };
+    struct eio_writer w;
 
-    buf_clear(payload);
-    buf_addf(payload,
-             "0{\"sid\":\"%s\",\"upgrades\":[],\"pingInterval\":%lld,\"pingTimeout\":%lld,"
-             "\"maxPayload\":%lld%s}",
-             session->sid, (long long)set->ping_interval_ms, (long long)set->ping_timeout_ms,
-             (long long)set->max_payload_bytes, session->shim ? ",\"wait\":true" : "");
-    core_answer_payload(call, buf_span(payload));
+    eio_begin(&w, &call->c->payload);
+    eio_add_open(&w, &open);
+    core_answer_payload(call, eio_end(&w));
 }
 
 static void open_session(struct call *call)
@@ -326,7 +326,8 @@ static void answer_cut(struct call *call)
 {
     static const struct {
         enum log_code log;
-        int status, code;
+        int status;
+        enum eio_error code;
         const char *why;
     } answers[] = {
         [CUT_OFF] = { P324, 503, EIO_FORBIDDEN,
@@ -386,7 +387,7 @@ static void take_call(struct call *call)
         refuse_origin(call);
     else if (q.known)
         take_session(call, &q);
-    else if (strcmp(q.version, "4") != 0)
+    else if (!eio_speaks(q.version))
         core_answer_error(call, 400, EIO_BAD_VERSION, "Unsupported protocol version");
     else
         work(call, NULL);

@@ -5,7 +5,6 @@
  * process. */
 #include "core/turn.h"
 #include "store/attached.h"
-#include "wire/eio.h"
 
 /* In one answer: Debian's python-socketio drops the connection at more. It is the one that gives its
  * POSTs no t. */
@@ -238,7 +237,7 @@ static bool answered_elsewhere(struct core *c, struct session *session)
 
     park_peek(c->park, session->id, &h);
     if (h.poll != (int32_t)session->poll) {     /* the client has polled since */
-        core_answer_held(c, session->id, session->origin, SPAN("6"));
+        core_answer_held(c, session->id, session->origin, eio_noop());
         return true;
     }
     if (is_answered(c, session)) {
@@ -330,7 +329,7 @@ static bool came_before(struct call *call, struct session *session)
         return false;
     session->overtaken = true;
     session->changed = true;
-    core_answer_payload(call, SPAN("6"));
+    core_answer_payload(call, eio_noop());
     return true;
 }
 
@@ -345,7 +344,7 @@ void core_poll(struct call *call, struct session *session)
         return;
     }
     if (!session->closing && is_held(c, session) && session->overtaken) {
-        core_answer_held(c, session->id, session->origin, SPAN("6"));
+        core_answer_held(c, session->id, session->origin, eio_noop());
         store_wake(c->store, session->id);
     } else if (!session->closing && is_held(c, session)) {
         signaling_lost(&c->signaling, session);

@@ -3,7 +3,6 @@
 #include "core/turn.h"
 #include "base/log.h"
 #include "store/attached.h"
-#include "wire/eio.h"
 #include "wire/json.h"
 
 /* A POST on its way through. */
@@ -251,7 +250,7 @@ static void close_packet(struct post *p)
 {
     struct core *c = p->call->c;
 
-    core_answer_held(c, p->session->id, p->session->origin, SPAN("6"));
+    core_answer_held(c, p->session->id, p->session->origin, eio_noop());
     store_wake(c->store, p->session->id);
     signaling_lost(&c->signaling, p->session);
     store_session_end(c->store, p->session);
@@ -420,7 +419,8 @@ void core_post(struct call *call, struct session *session)
     packets.at = applied(call, session, mark);
     if (packets.at == 0 ? !may_begin(call, session) : !may_owe(call, session, true))
         return;
-    for (int64_t until = core_worked(c) + c->slice; status == EIO_OK && p.wrong == NULL && !p.over;) {
+    int64_t until = core_worked(c) + c->slice;
+    while (status == EIO_OK && p.wrong == NULL && !p.over) {
         if (packets.at < packets.payload.len && core_worked(c) >= until) {
             go_on_later(&p, mark, packets.at);
             return;

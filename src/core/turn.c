@@ -221,7 +221,7 @@ static void touch_due(struct core *c, int64_t now)
         if (store_failed(c->store) || c->no_memory)
             return;
         if (session == NULL) {
-            core_answer_held(c, id, "", SPAN("6"));
+            core_answer_held(c, id, "", eio_noop());
         } else if (park_has(c->park, id)) {
             int64_t until = core_hold_until(c, session);
             park_put_off(c->park, id, until > now ? until : now + SWEEP_MS);
@@ -255,7 +255,7 @@ void core_wake(struct core *c, int64_t now)
         if (session != NULL)
             core_fill(c, session, now);
         else if (!store_failed(c->store))
-            core_answer_held(c, id, "", SPAN("6"));
+            core_answer_held(c, id, "", eio_noop());
     }
 }
 
@@ -335,7 +335,7 @@ void core_leave(struct core *c, int64_t now)
         if (session != NULL)
             core_fill(c, session, now);
         else if (!store_failed(c->store))
-            core_answer_held(c, id, "", SPAN("6"));
+            core_answer_held(c, id, "", eio_noop());
     }
 }
 

@@ -19,6 +19,7 @@
 #include "core/park.h"
 #include "store/seen.h"
 #include "rules/signaling.h"
+#include "wire/eio.h"
 
 /* An answer that leaves after the commit. */
 struct answer {
@@ -117,14 +118,6 @@ void core_answer_payload(struct call *call, struct span payload);
 void core_answer_ok(struct call *call);
 void core_answer_plain(struct call *call, int status, const char *type, struct span body);
 
-enum eio_error {
-    EIO_TRANSPORT_UNKNOWN,
-    EIO_SID_UNKNOWN,
-    EIO_BAD_METHOD,
-    EIO_BAD_REQUEST,
-    EIO_FORBIDDEN,
-    EIO_BAD_VERSION
-};
 void core_answer_error(struct call *call, int status, enum eio_error code, const char *message);
 
 /* A browser asks whether it may. */

@@ -4,6 +4,25 @@
 #include "wire/eio.h"
 
 #include <assert.h>
+#include <stdio.h>
+
+#define SEPARATOR '\x1e'
+#define ERROR_FORM "{\"code\":%d,\"message\":\"%.*s\"}"
+
+bool eio_speaks(const char *text)
+{
+    return strcmp(text, "4") == 0;
+}
+
+struct span eio_error_body(char out[EIO_ERROR_MAX], enum eio_error code, const char *message)
+{
+    int most = EIO_ERROR_MAX - (int)sizeof ERROR_FORM;
+    int len = snprintf(out, EIO_ERROR_MAX, ERROR_FORM, (int)code, most, message);
+
+    return (struct span){ out, (size_t)len };
+}
+
+/* ---- base64 */
 
 /* Without branches, so that compilers can check many bytes at once. */
 static bool is_base64(unsigned char c)
@@ -98,6 +117,8 @@ void eio_add_base64(struct buf *out, const struct eio_packet *packet)
     buf_used(out, len);
 }
 
+/* ---- reading */
+
 /* May a packet of TYPE carry DATA? */
 static enum eio_status check_data(enum eio_type type, struct span data)
 {
@@ -130,7 +151,7 @@ enum eio_status eio_next(struct eio_reader *r, struct eio_packet *packet)
     if (left == 0)
         return EIO_EMPTY;
 
-    const char *p = r->payload.p + from, *separator = memchr(p, EIO_SEPARATOR, left);
+    const char *p = r->payload.p + from, *separator = memchr(p, SEPARATOR, left);
     size_t len = separator != NULL ? (size_t)(separator - p) : left;
     if (len == 0)
         return EIO_EMPTY;
@@ -149,13 +170,15 @@ size_t eio_count(struct span payload)
 
     if (left == 0)
         return 0;
-    while ((separator = memchr(p, EIO_SEPARATOR, left)) != NULL) {
+    while ((separator = memchr(p, SEPARATOR, left)) != NULL) {
         left -= (size_t)(separator + 1 - p);
         p = separator + 1;
         count++;
     }
     return count;
 }
+
+/* ---- writing */
 
 void eio_begin(struct eio_writer *w, struct buf *out)
 {
@@ -166,13 +189,13 @@ void eio_begin(struct eio_writer *w, struct buf *out)
 void eio_begin_packet(struct eio_writer *w, enum eio_type type)
 {
     if (w->packets++ != 0)
-        buf_add_char(w->out, EIO_SEPARATOR);
+        buf_add_char(w->out, SEPARATOR);
     buf_add_char(w->out, type == EIO_BINARY ? 'b' : (char)('0' + (int)type));
 }
 
 void eio_add(struct eio_writer *w, enum eio_type type, struct span data)
 {
-    assert(data.len == 0 || memchr(data.p, EIO_SEPARATOR, data.len) == NULL);
+    assert(data.len == 0 || memchr(data.p, SEPARATOR, data.len) == NULL);
     assert(type != EIO_BINARY || data.len % 4 != 1);
     eio_begin_packet(w, type);
     buf_add_span(w->out, data);
@@ -180,7 +203,22 @@ void eio_add(struct eio_writer *w, enum eio_type type, struct span data)
         buf_add(w->out, "==", 4 - data.len % 4);
 }
 
-/* Nothing is left to be written: this version says where packets end by what stands between them. */
+void eio_add_open(struct eio_writer *w, const struct eio_open *open)
+{
+    eio_begin_packet(w, EIO_OPEN);
+    buf_addf(w->out,
+             "{\"sid\":\"%s\",\"upgrades\":[],\"pingInterval\":%lld,\"pingTimeout\":%lld,"
+             "\"maxPayload\":%lld%s}",
+             open->sid, (long long)open->ping_interval_ms, (long long)open->ping_timeout_ms,
+             (long long)open->max_payload, open->wait ? ",\"wait\":true" : "");
+}
+
+struct span eio_noop(void)
+{
+    return SPAN("6");
+}
+
+/* Nothing is left to be written: what stands between packets says where they end. */
 struct span eio_end(struct eio_writer *w)
 {
     return buf_span(w->out);

@@ -51,8 +51,8 @@ bool json_string_is(struct span string, const char *text);
  * or a lone surrogate. */
 long json_string_decode(struct span string, char *out, size_t cap);
 
-/* Append UTF-8 TEXT as a JSON string with quotes. Escapes what JSON demands, and 0x1e (as every
- * control character) among it. Invalid UTF-8 becomes U+FFFD. */
+/* Append UTF-8 TEXT as a JSON string with quotes. Escapes what JSON demands, all control
+ * characters among it. Invalid UTF-8 becomes U+FFFD. */
 void json_string_encode(struct buf *out, struct span text);
 
 /* Is S valid UTF-8 (no surrogates, no overlong forms, at most U+10FFFF)? */

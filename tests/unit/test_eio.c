@@ -299,6 +299,89 @@ static void base64_gets_the_padding_it_came_without(void **state)
     buf_release(&b);
 }
 
+static void a_session_is_opened_with_its_figures(void **state)
+{
+    struct eio_open open = { .sid = "Xyz_-9", .ping_interval_ms = 25000, .ping_timeout_ms = 20000,
+                             .max_payload = INT64_MAX };
+    struct buf b = BUF_EMPTY;
+    struct eio_writer w;
+
+    (void)state;
+    eio_begin(&w, &b);
+    eio_add_open(&w, &open);
+    assert_string_equal(buf_text(&b),
+                        "0{\"sid\":\"Xyz_-9\",\"upgrades\":[],\"pingInterval\":25000,"
+                        "\"pingTimeout\":20000,\"maxPayload\":9223372036854775807}");
+    open.max_payload = 1000000;
+    open.wait = true;
+    eio_begin(&w, &b);
+    eio_add_open(&w, &open);
+    assert_true(span_is(eio_end(&w),
+                        "0{\"sid\":\"Xyz_-9\",\"upgrades\":[],\"pingInterval\":25000,"
+                        "\"pingTimeout\":20000,\"maxPayload\":1000000,\"wait\":true}"));
+    buf_release(&b);
+}
+
+static void the_noop_is_a_payload_of_its_own(void **state)
+{
+    struct eio_packet packet;
+    size_t count;
+
+    (void)state;
+    assert_true(span_is(eio_noop(), "6"));
+    assert_int_equal(read_payload(eio_noop(), &packet, 1, &count), EIO_END);
+    assert_int_equal(packet.type, EIO_NOOP);
+}
+
+static void one_version_is_spoken(void **state)
+{
+    static const char *const others[] = { "", "3", "5", "04", "4.0", "44", " 4" };
+
+    (void)state;
+    assert_true(eio_speaks("4"));
+    for EACH(i, others)
+        assert_false(eio_speaks(others[i]));
+}
+
+/* Clients go by the numbers. */
+static void errors_have_the_numbers_that_clients_know(void **state)
+{
+    static const struct { enum eio_error code; const char *message, *body; } cases[] = {
+        { EIO_TRANSPORT_UNKNOWN, "Transport unknown",
+          "{\"code\":0,\"message\":\"Transport unknown\"}" },
+        { EIO_SID_UNKNOWN, "Session ID unknown",
+          "{\"code\":1,\"message\":\"Session ID unknown\"}" },
+        { EIO_BAD_METHOD, "Bad handshake method",
+          "{\"code\":2,\"message\":\"Bad handshake method\"}" },
+        { EIO_BAD_REQUEST, "Bad request", "{\"code\":3,\"message\":\"Bad request\"}" },
+        { EIO_FORBIDDEN, "Forbidden", "{\"code\":4,\"message\":\"Forbidden\"}" },
+        { EIO_BAD_VERSION, "", "{\"code\":5,\"message\":\"\"}" },
+    };
+    char out[EIO_ERROR_MAX];
+
+    (void)state;
+    for EACH(i, cases)
+        assert_true(span_is(eio_error_body(out, cases[i].code, cases[i].message), cases[i].body));
+}
+
+/* It stays JSON, however long the message. */
+static void an_error_is_cut_within_its_message(void **state)
+{
+    char out[EIO_ERROR_MAX], message[2 * EIO_ERROR_MAX];
+
+    (void)state;
+    memset(message, 'm', sizeof message);
+    for (size_t len = 0; len < sizeof message; len++) {
+        message[len] = '\0';
+        struct span body = eio_error_body(out, EIO_FORBIDDEN, message);
+        assert_true(body.len < sizeof out);
+        assert_true(span_starts(body, "{\"code\":4,\"message\":\""));
+        assert_memory_equal(body.p + body.len - 2, "\"}", 2);
+        assert_true(body.len == len + 23 || body.len > sizeof out - 10);
+        message[len] = 'm';
+    }
+}
+
 static void each_status_has_a_sentence_of_its_own(void **state)
 {
     (void)state;
@@ -326,6 +409,11 @@ int main(void)
         cmocka_unit_test(packets_are_joined_as_they_are_read),
         cmocka_unit_test(data_goes_right_into_the_packet),
         cmocka_unit_test(base64_gets_the_padding_it_came_without),
+        cmocka_unit_test(a_session_is_opened_with_its_figures),
+        cmocka_unit_test(the_noop_is_a_payload_of_its_own),
+        cmocka_unit_test(one_version_is_spoken),
+        cmocka_unit_test(errors_have_the_numbers_that_clients_know),
+        cmocka_unit_test(an_error_is_cut_within_its_message),
         cmocka_unit_test(each_status_has_a_sentence_of_its_own),
     };
 
