@@ -1,7 +1,6 @@
 /*
  * siobench - load generator for Socket.IO servers over HTTP long-polling
- *            (Engine.IO v4, Socket.IO protocol v5) and, for comparison, for
- *            nchan's HTTP publish / long-poll subscribe.
+ *            (Engine.IO v4, Socket.IO protocol v5).
  *
  * One thread, one edge-triggered epoll set.  Every simulated client is one
  * session with two keep-alive connections, as a browser has: one that carries
@@ -328,7 +327,7 @@ struct event { struct slice name, arg; bool has_arg; };
 
 static bool parse_event(const char *p, const char *end, struct event *ev)
 {
-    ev->has_arg = false;
+    *ev = (struct event){ .has_arg = false };
     while (p < end && isdigit((unsigned char)*p))       /* acknowledgement id */
         p++;
     if (p >= end || *p != '[')
@@ -373,7 +372,6 @@ struct response {
     int status;
     bool keep_alive, chunked, has_length;
     bool any;                   /* at least one byte came */
-    struct part { size_t at, len; } etag, last_modified;        /* in the head */
 };
 
 static void resp_reset(struct response *r)
@@ -384,11 +382,6 @@ static void resp_reset(struct response *r)
 }
 
 static const char *resp_body(const struct response *r) { return r->raw.p + r->head_len; }
-
-static struct part resp_part(const struct response *r, struct slice v)
-{
-    return (struct part){ (size_t)(v.p - r->raw.p), (size_t)(v.end - v.p) };
-}
 
 static bool slice_has_word(struct slice s, const char *word)
 {
@@ -403,18 +396,10 @@ static bool slice_has_word(struct slice s, const char *word)
 static bool resp_field(struct response *r, struct slice name, struct slice v)
 {
     switch (name.end - name.p) {
-    case 4:
-        if (strncasecmp(name.p, "Etag", 4) == 0)
-            r->etag = resp_part(r, v);
-        break;
     case 10:
         if (strncasecmp(name.p, "Connection", 10) == 0)
             r->keep_alive = slice_has_word(v, "close") ? false
                           : r->keep_alive || slice_has_word(v, "keep-alive");
-        break;
-    case 13:
-        if (strncasecmp(name.p, "Last-Modified", 13) == 0)
-            r->last_modified = resp_part(r, v);
         break;
     case 14:
         if (strncasecmp(name.p, "Content-Length", 14) != 0)
@@ -581,15 +566,12 @@ static int resp_feed(struct response *r, const char *data, size_t n)
 /* --------------------------------------------------------------- options -- */
 
 enum mode { M_RELAY, M_PACED, M_IDLE };
-enum proto { P_SIO, P_NCHAN };
 static const char *const mode_name[] = { "relay", "paced", "idle" };
-static const char *const proto_name[] = { "socketio", "nchan" };
 
 #define MAX_WATCH 16
 
 static struct {
     enum mode mode;
-    enum proto proto;
     char host[64];
     int port;
     char path[256];
@@ -603,7 +585,7 @@ static struct {
     int nwatch;
     struct buf headers;         /* extra request header lines */
 } opt = {
-    .mode = M_RELAY, .proto = P_SIO, .host = "127.0.0.1", .port = 8181,
+    .mode = M_RELAY, .host = "127.0.0.1", .port = 8181,
     .pairs = -1, .sessions = 100, .window = 1, .size = 200, .ramp = 50,
     .seconds = 10, .warmup = 1, .rate = 1000, .grace = 5, .settle = 3,
     .request_timeout = 30, .seed = 1,
@@ -647,7 +629,6 @@ struct session {
     char sid[128];
     uint64_t last_ping, ping_limit;
     size_t max_payload;
-    char msg_time[48], msg_tag[48];     /* nchan: id of the last message read */
 };
 
 struct stream {                 /* one direction of a pair */
@@ -746,7 +727,6 @@ static void session_fail(struct session *s, enum fail_kind kind, const char *fmt
     __attribute__((format(printf, 3, 4)));
 static void session_flush(struct session *s);
 static void on_response(struct conn *c);
-static void on_request_sent(struct conn *c);
 
 /* -------------------------------------------- watched processes: figures -- */
 
@@ -999,7 +979,6 @@ static void conn_write(struct conn *c)
         c->sent += (size_t)n;
         st.bytes_out += (uint64_t)n;
     }
-    on_request_sent(c);
 }
 
 /* Send the request that was put together in c->req. */
@@ -1341,11 +1320,9 @@ static void send_hop(struct pair *p, int dir, uint64_t t)
     struct packet *pk = packet_new((size_t)opt.size + 160);
     uint64_t seq = ++p->stream[dir].sent;
     st.sent++;
-    if (opt.proto == P_SIO)
-        packet_add(pk, p->emit[dir], strlen(p->emit[dir]));
+    packet_add(pk, p->emit[dir], strlen(p->emit[dir]));
     add_message(pk, (uint64_t)p->id, (uint64_t)dir, seq, t);
-    if (opt.proto == P_SIO)
-        packet_add(pk, "}]", 2);
+    packet_add(pk, "}]", 2);
     session_queue(s, pk);
     session_flush(s);
 }
@@ -1624,111 +1601,6 @@ static void sio_on_post(struct session *s)
         session_shut(s);
 }
 
-/* ----------------------------------------------------------------- nchan -- */
-
-/* Each direction of a pair has a channel of its own; a client subscribes to
- * the one it receives on.  "hello" messages, one each way, prove a pair ready. */
-static void nchan_prepare(struct session *s)
-{
-    struct buf *get = &s->poll.head, *post = &s->post.head;
-    if (s->pair) {
-        buf_fmt(get, "GET %ssub?id=%s-%d-%d HTTP/1.1\r\n", opt.path, g.nonce, s->pair->id, 1 - s->side);
-        buf_fmt(post, "POST %spub?id=%s-%d-%d HTTP/1.1\r\n", opt.path, g.nonce, s->pair->id, s->side);
-        buf_add(post, g.head.p, g.head.len);
-        buf_fmt(post, POST_FIELDS);
-    } else {
-        buf_fmt(get, "GET %ssub?id=%s-i%d HTTP/1.1\r\n", opt.path, g.nonce, s->id);
-    }
-    buf_add(get, g.head.p, g.head.len);
-}
-
-static void nchan_get(struct session *s)
-{
-    struct conn *c = &s->poll;
-    c->req.len = 0;
-    buf_add(&c->req, c->head.p, c->head.len);
-    buf_room(&c->req, sizeof s->msg_time + sizeof s->msg_tag + 64);
-    char *p = c->req.p + c->req.len, *start = p;
-    if (s->msg_time[0]) {
-        p += put_text(p, "If-Modified-Since: ");
-        p += put_text(p, s->msg_time);
-        p += put_text(p, "\r\nIf-None-Match: ");
-        p += put_text(p, s->msg_tag);
-        p += put_text(p, "\r\n");
-    }
-    p += put_text(p, "\r\n");
-    c->req.len += (size_t)(p - start);
-    st.polls++;
-    conn_request(c);
-}
-
-/* One message for each POST: nchan has no batches. */
-static void nchan_flush(struct session *s)
-{
-    if (s->post.busy || !s->q_head || !s->pair)
-        return;
-    post_begin(&s->post, &s->post.head, s->q_head->len);
-    post_add(&s->post, session_unqueue(s));
-    conn_request(&s->post);
-}
-
-static void nchan_on_subscribed(struct session *s)      /* the first GET is out */
-{
-    s->st = S_CONNECTED;
-    if (!s->pair)
-        session_ready(s);
-    else if (s->side == 0)
-        session_send_text(s, "hello");
-}
-
-static void nchan_on_hello(struct session *s)
-{
-    session_ready(s);
-    if (s->side == 1)
-        session_send_text(s, "hello");
-    else
-        s->pair->ready = true;
-}
-
-static void copy_part(const struct response *r, struct part v, char *out, size_t cap)
-{
-    size_t n = v.len < cap ? v.len : 0;
-    memcpy(out, r->raw.p + v.at, n);
-    out[n] = 0;
-}
-
-static void nchan_on_poll(struct session *s)
-{
-    struct conn *c = &s->poll;
-    struct slice body = { resp_body(&c->r), resp_body(&c->r) + c->r.body_len };
-    if (c->r.status == 200) {
-        copy_part(&c->r, c->r.last_modified, s->msg_time, sizeof s->msg_time);
-        copy_part(&c->r, c->r.etag, s->msg_tag, sizeof s->msg_tag);
-        if (!s->msg_time[0] || !s->msg_tag[0]) {
-            session_fail(s, F_PROTOCOL, "nchan message without a message id");
-            return;
-        }
-        if (slice_is(body, "hello") && s->pair)
-            nchan_on_hello(s);
-        else
-            on_delivery(s, 1 - s->side, body);
-    } else if (c->r.status != 304 && c->r.status != 408) {      /* those: poll again */
-        fail_status(c);
-    }
-    if (s->st != S_DEAD)
-        nchan_get(s);
-}
-
-static void nchan_on_post(struct session *s)
-{
-    if (s->post.r.status < 200 || s->post.r.status > 202)
-        fail_status(&s->post);
-    else
-        nchan_flush(s);
-}
-
-/* ---------------------------------------------------- protocol selection -- */
-
 static void session_start(struct session *s)
 {
     s->started = true;
@@ -1737,37 +1609,24 @@ static void session_start(struct session *s)
         return;
     }
     s->st = S_OPENING;
-    (opt.proto == P_SIO ? sio_prepare : nchan_prepare)(s);
-    (opt.proto == P_SIO ? sio_get : nchan_get)(s);
+    sio_prepare(s);
+    sio_get(s);
 }
 
 static void session_flush(struct session *s)
 {
-    if (s->st == S_DEAD)
-        return;
-    if (opt.proto == P_SIO)
+    if (s->st != S_DEAD)
         sio_flush(s);
-    else
-        nchan_flush(s);
-}
-
-static void on_request_sent(struct conn *c)
-{
-    if (opt.proto == P_NCHAN && c->is_poll && c->s->st == S_OPENING)
-        nchan_on_subscribed(c->s);
 }
 
 static void on_response(struct conn *c)
 {
-    if (opt.proto == P_SIO)
-        (c->is_poll ? sio_on_poll : sio_on_post)(c->s);
-    else
-        (c->is_poll ? nchan_on_poll : nchan_on_post)(c->s);
+    (c->is_poll ? sio_on_poll : sio_on_post)(c->s);
 }
 
 static void session_begin_close(struct session *s)
 {
-    if (opt.proto == P_NCHAN || s->st != S_CONNECTED) {
+    if (s->st != S_CONNECTED) {
         session_shut(s);
         return;
     }
@@ -2153,8 +2012,8 @@ static void text_ramp(const char *name, struct ramp_result r)
 
 static void text_report(struct figures f)
 {
-    printf("siobench    %s, %s at %s:%d%s, %d pairs", mode_name[opt.mode], proto_name[opt.proto],
-           opt.host, opt.port, opt.path, opt.pairs);
+    printf("siobench    %s at %s:%d%s, %d pairs", mode_name[opt.mode], opt.host, opt.port, opt.path,
+           opt.pairs);
     if (opt.mode == M_IDLE)
         printf(", %d idle sessions%s", opt.sessions, opt.join ? " (joined)" : "");
     if (opt.mode == M_RELAY)
@@ -2235,9 +2094,8 @@ static void json_kinds(FILE *o, const char *name, const uint64_t *n)
 
 static void json_run(FILE *o)
 {
-    fprintf(o, "  \"tool\": \"siobench\", \"version\": \"%s\",\n  \"mode\": \"%s\", \"proto\": \"%s\", "
-            "\"host\": \"%s\", \"port\": %d, \"path\": ", VERSION, mode_name[opt.mode],
-            proto_name[opt.proto], opt.host, opt.port);
+    fprintf(o, "  \"tool\": \"siobench\", \"version\": \"%s\",\n  \"mode\": \"%s\", "
+            "\"host\": \"%s\", \"port\": %d, \"path\": ", VERSION, mode_name[opt.mode], opt.host, opt.port);
     json_string(o, opt.path);
     fprintf(o, ",\n  \"pairs\": %d, \"idle_sessions\": %d, \"joined\": %s, \"window\": %d, \"rate\": %g, "
             "\"poisson\": %s, \"size\": %d, \"seed\": %" PRIu64 ", \"seconds\": %g, \"warmup\": %g, "
@@ -2335,8 +2193,7 @@ static const char usage_text[] =
 "  idle               --sessions quiet long polls, with --pairs paced pairs beside them\n"
 "options (default):\n"
 "  --url URL          server, loopback only (http://127.0.0.1:8181)\n"
-"  --path PATH        (/socket.io/; for nchan the folder of pub and sub: /)\n"
-"  --proto NAME       socketio or nchan (socketio)\n"
+"  --path PATH        (/socket.io/)\n"
 "  --together         as Pollux's own client file: what is sent at once leaves with the next poll\n"
 "  --pairs P          active pairs (10; idle mode 0)\n"
 "  --sessions N       idle sessions, idle mode (100)\n"
@@ -2361,13 +2218,13 @@ static const char usage_text[] =
 "  --quiet            no progress and no text report\n"
 "exit status: 0 all well, 1 lost messages or sessions or a broken run, 2 usage\n";
 
-enum { O_MODE = 256, O_URL, O_PATH, O_PROTO, O_PAIRS, O_SESSIONS, O_JOIN, O_WINDOW, O_RATE, O_POISSON,
+enum { O_MODE = 256, O_URL, O_PATH, O_PAIRS, O_SESSIONS, O_JOIN, O_WINDOW, O_RATE, O_POISSON,
        O_SIZE, O_SECONDS, O_WARMUP, O_SETTLE, O_GRACE, O_RAMP, O_REQTIMEOUT, O_TIMEOUT, O_SOURCES,
        O_HEADER, O_WATCH, O_SEED, O_JSON, O_QUIET, O_TOGETHER, O_RAMPRATE, O_HELP };
 
 static const struct option long_options[] = {
     { "mode", 1, 0, O_MODE }, { "url", 1, 0, O_URL }, { "path", 1, 0, O_PATH },
-    { "proto", 1, 0, O_PROTO }, { "pairs", 1, 0, O_PAIRS }, { "sessions", 1, 0, O_SESSIONS },
+    { "pairs", 1, 0, O_PAIRS }, { "sessions", 1, 0, O_SESSIONS },
     { "join", 0, 0, O_JOIN }, { "window", 1, 0, O_WINDOW }, { "rate", 1, 0, O_RATE },
     { "poisson", 0, 0, O_POISSON }, { "size", 1, 0, O_SIZE }, { "seconds", 1, 0, O_SECONDS },
     { "warmup", 1, 0, O_WARMUP }, { "settle", 1, 0, O_SETTLE }, { "grace", 1, 0, O_GRACE },
@@ -2446,7 +2303,6 @@ static void parse_option(int o, const char *v, const char *name)
         strcpy(opt.path, v);
         break;
     case O_TOGETHER: opt.together = true; break;
-    case O_PROTO: opt.proto = (enum proto)choice("protocol", v, proto_name, 2); break;
     case O_PAIRS: opt.pairs = integer(name, v, 0, 100000); break;
     case O_SESSIONS: opt.sessions = integer(name, v, 1, 1000000); break;
     case O_JOIN: opt.join = true; break;
@@ -2494,9 +2350,7 @@ static void parse_command_line(int argc, char **argv)
     if (opt.json && !(opt.json_file = fopen(opt.json, "w")))
         die(2, "--json %s: %s", opt.json, strerror(errno));
     if (!opt.path[0])
-        strcpy(opt.path, opt.proto == P_SIO ? "/socket.io/" : "/");
-    if (opt.proto == P_NCHAN && opt.path[strlen(opt.path) - 1] != '/')
-        die(2, "--path %s: for nchan it has to end in /", opt.path);
+        strcpy(opt.path, "/socket.io/");
     if (opt.pairs < 0)
         opt.pairs = opt.mode == M_IDLE ? 0 : 10;
     if (opt.pairs == 0 && opt.mode != M_IDLE)
