@@ -1,6 +1,6 @@
 /* store.h - all that must last: sessions, sockets, channels, members, messages, deliveries.
  *
- * Speaks of these, not of SQL; store_*.c keep them in one SQLite file, another engine may keep them
+ * Speaks of these, not of SQL; store/sqlite keeps them in one SQLite file, another engine may keep them
  * elsewhere.
  *
  * One transaction a turn. It begins by itself at the first call that needs it and ends with
