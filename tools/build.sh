@@ -1,9 +1,16 @@
 # build.sh - what ./serve and ./check share: install what is missing, build in a folder that git ignores.
 # Read by bash with "top" set to the folder of the sources. Speaks on standard error alone.
+# shellcheck shell=bash
+: "${top:?is for those who read this to set}"
 
-build_packages="gcc libc6-dev make autoconf automake pkg-config libsqlite3-dev libinih-dev libcjson-dev"
-fuzz_packages="clang libclang-rt-dev libinih-dev"
-analysis_packages="cppcheck clang-tidy"
+# Lists for need(), which whoever reads this picks from.
+# shellcheck disable=SC2034
+{
+    build_packages=(gcc libc6-dev make autoconf automake pkg-config libsqlite3-dev libinih-dev libcjson-dev)
+    fuzz_packages=(clang libclang-rt-dev libinih-dev)
+    analysis_packages=(cppcheck clang-tidy)
+    lint_packages=(shellcheck)
+}
 
 say() { printf '%s\n' "$*" >&2; }
 die() { say "${0##*/}: $*"; exit 1; }
@@ -34,7 +41,8 @@ as_root() {
 has_package() {
     case $1 in
     gcc) command -v gcc cc > /dev/null && return ;;
-    make | autoconf | automake | pkg-config | lighttpd | nginx | apache2 | spawn-fcgi | sqlite3 | chromium | npm | clang | clang-tidy | cppcheck | valgrind)
+    make | autoconf | automake | pkg-config | lighttpd | nginx | apache2 | spawn-fcgi | sqlite3 | chromium | npm | \
+        clang | clang-tidy | cppcheck | shellcheck | valgrind)
         PATH=$PATH:/usr/sbin:/usr/local/sbin command -v "$1" > /dev/null && return ;;
     nodejs) command -v node > /dev/null && return ;;
     esac
@@ -76,6 +84,14 @@ Install them as root, then start ${0##*/} again:
     done
 }
 
+# The modules of npm in tests/. What npm ci put there stays until the lock file changes.
+install_modules() {
+    local stamp=$top/tests/node_modules/.package-lock.json
+    [ -e "$stamp" ] && [ ! "$top/tests/package-lock.json" -nt "$stamp" ] && return
+    say "npm ci in tests"
+    (cd "$top/tests" && quietly "npm ci" npm ci --no-audit --no-fund)
+}
+
 # build FOLDER [CONFIGURE OPTION...]: configure and make there; sets "built" to where the programs are.
 build() {
     local folder=$1 source=$top args
@@ -102,5 +118,6 @@ build() {
     say "building ${folder#"$top"/}"
     quietly make make -s -C "$folder" -j "$(nproc)" all || exit 1
     exec 9>&-
+    # shellcheck disable=SC2034 # for the caller
     built=$folder
 }

@@ -41,6 +41,7 @@ store/sqlite/mask.h: store/sqlite ctl
 '
 
 # Print what breaks the rule in the folder $1; status 1 when anything does.
+# shellcheck disable=SC2016 # a program for awk
 judge() {
     (cd "$1" && find . -name '*.[ch]' | sed 's,^\./,,' | sort) |
         "${AWK:-awk}" -v dir="$1" -v below="$below" -v alone="$alone" '

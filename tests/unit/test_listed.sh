@@ -11,7 +11,7 @@ for file in $(find src -name "*.[ch]" -o -name "*.def") sql/*/*.sql man/*.[1-8] 
     tests/*.c) name=${file%.c} ;;       # programs are named, their only source follows from that
     *) name=$file ;;
     esac
-    tr -s ' \t\\' '\n\n\n' < Makefile.am | grep -qxF -e "$name" -e "$file" && continue
+    tr -s ' \t\134' '[\n*]' < Makefile.am | grep -qxF -e "$name" -e "$file" && continue
     echo "$file is not in Makefile.am"
     bad=1
 done
