@@ -12,8 +12,8 @@ const read = (path) => JSON.parse(readFileSync(path, 'utf8'));
 const NOISE = 0.15;
 
 if (process.argv[2] === '--quiet-machine') {
-    const { machine } = read(process.argv[3]);
-    console.log(machine.other_core_share + machine.steal_core_share > NOISE ? 'no' : 'yes');
+    const { machine: seen } = read(process.argv[3]);
+    console.log(seen.other_core_share + seen.steal_core_share > NOISE ? 'no' : 'yes');
     process.exit(0);
 }
 
@@ -46,8 +46,8 @@ function summary(values) {
     const sorted = values.filter(Number.isFinite).sort((a, b) => a - b);
     if (sorted.length === 0) return null;
     const half = sorted.length / 2;
-    const median = sorted.length % 2 ? sorted[Math.floor(half)] : (sorted[half - 1] + sorted[half]) / 2;
-    return { median, min: sorted[0], max: sorted.at(-1), count: sorted.length };
+    const middle = sorted.length % 2 ? sorted[Math.floor(half)] : (sorted[half - 1] + sorted[half]) / 2;
+    return { median: middle, min: sorted[0], max: sorted.at(-1), count: sorted.length };
 }
 
 const of = (prefix, pick) => summary(runs(prefix).map(pick));
@@ -137,10 +137,10 @@ const goals = [];
 const wholeCpu = (side) => median(side.web) + median(side.own);
 
 /** GOOD(value) decides, with null where nothing is to be reached; a value that is missing reaches nothing. */
-function goal(what, wanted, value, unit, good, digits = 1) {
+function goal(what, aim, value, unit, good, digits = 1) {
     const known = Number.isFinite(value);
     const verdict = !known ? 'not measured' : { true: 'yes', false: 'NO', null: '' }[good(value)];
-    goals.push({ what, wanted, reached: known ? `${value.toFixed(digits)}${unit}` : '-', verdict });
+    goals.push({ what, wanted: aim, reached: known ? `${value.toFixed(digits)}${unit}` : '-', verdict });
 }
 
 for (const pairs of pairCounts) {
@@ -283,7 +283,7 @@ function plot() {
     const x = (value) => 190 + (WIDTH - 270) * value / most;
     let y = 34;
     let last = null;
-    const parts = bars.map(({ pairs, target, name, hops }) => {
+    const drawn = bars.map(({ pairs, target, name, hops }) => {
         if (last !== null && last !== pairs) y += 14;
         last = pairs;
         const top = y;
@@ -298,7 +298,7 @@ function plot() {
     return `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${y + 10}" font-family="sans-serif" font-size="12">
 <rect width="100%" height="100%" fill="#fff"/>
 <text x="10" y="18" font-weight="bold">Messages relayed a second, behind lighttpd (median; line: least to most)</text>
-${parts.join('\n')}
+${drawn.join('\n')}
 </svg>
 `;
 }

@@ -9,7 +9,7 @@
     build_packages=(gcc libc6-dev make autoconf automake pkg-config libsqlite3-dev libinih-dev libcjson-dev)
     fuzz_packages=(clang libclang-rt-dev libinih-dev)
     analysis_packages=(cppcheck clang-tidy)
-    lint_packages=(shellcheck)
+    lint_packages=(shellcheck nodejs npm)
 }
 
 say() { printf '%s\n' "$*" >&2; }

@@ -382,9 +382,9 @@ class Socket extends Emitter {
   _sent = [];
   _count = 0;
 
-  constructor(io, nsp, opts) {
+  constructor(manager, nsp, opts) {
     super();
-    Object.assign(this, { io, nsp, auth: opts?.auth, _opts: given(opts) });
+    Object.assign(this, { io: manager, nsp, auth: opts?.auth, _opts: given(opts) });
   }
 
   get disconnected() { return !this.connected; }

@@ -204,12 +204,12 @@ const rules = {
         await enter(channelName(), d);
         const everybody = [a, b, c, d];
         const round = async (emit, ...expected) => {
-            everybody.forEach((one) => one.tape.clear());
+            everybody.forEach((client) => client.tape.clear());
             emit();
             // Each pair exchanges a last word, behind which nothing can be on its way any more.
             await ask(a.socket, 'mark');
             await Promise.all([b.tape.next('mark'), c.tape.next('mark')]);
-            const heard = everybody.map((one) => one.tape.list.filter(([name]) => name !== 'mark'));
+            const heard = everybody.map((client) => client.tape.list.filter(([name]) => name !== 'mark'));
             assert.deepEqual(heard, expected);
         };
         const one = ['offer', { to: c.id, sdp: 'x' }];

@@ -307,7 +307,7 @@ const rules = [
         ['io', 'reconnect_attempt', 1], ['io', 'open', undefined], ['io', 'reconnect', 1],
     ], 'id2']],
 
-    ['without_reconnection_it_stays_away', {}, { reconnection: false }, async ({ stage, socket, log }) => {
+    ['without_reconnection_it_stays_away', {}, { reconnection: false }, async ({ stage, socket }) => {
         await heard(socket, 'connect');
         stage.say('1');
         const [reason] = await heard(socket, 'disconnect');

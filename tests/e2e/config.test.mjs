@@ -199,10 +199,10 @@ describe('the store', () => {
         mkdirSync(store);
         const database = join(store, 'pollux.db');
         execFileSync('sqlite3', [database, 'pragma journal_mode = wal; pragma user_version = 9999; create table future (x);']);
-        const before = readFileSync(database);
+        const bytes = readFileSync(database);
         await refused(start(store), {}, database, '9999');
         await refused(check(store), {}, database, '9999');
-        assert.ok(readFileSync(database).equals(before));
+        assert.ok(readFileSync(database).equals(bytes));
     });
 
     it('something_else_in_the_databases_place_is_refused', async () => {

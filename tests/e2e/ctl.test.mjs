@@ -139,8 +139,10 @@ test('nothing_that_peers_send_reaches_the_terminal_raw', (t) => {
            UPDATE socket SET address = char(27) WHERE id = 2;`);
     for (const args of [['log'], ['show', '8'], ['show', '4'], ['channels'], ['who'], ['diagram', 'room'], ['check'],
         ['diagram', 'room\n\u009b']])
+        // eslint-disable-next-line no-control-regex -- they are what must not be there
         assert.doesNotMatch(s.out(...args).replaceAll('\n', ''), /[\x00-\x1f\x7f-\x9f\u202e]/, args.join(' '));
     assert.match(s.run(['diagram', 'x\x1b[31m'], { status: 1 }).stderr, /x\\u001b\[31m/);
+    // eslint-disable-next-line no-control-regex -- they are what must not be there
     assert.doesNotMatch(s.run(['log', '\x1b'], { status: 0 }).stderr, /\x1b/);
 });
 
@@ -403,7 +405,7 @@ test('close_reaches_clients_of_a_running_server', async (t) => {
     t.after(() => sockets.forEach((socket) => socket.close()));
     const env = { PATH: process.env.PATH, LC_ALL: 'C.UTF-8' };
     const ctl = (...args) => execFileSync(program, ['--store', server.dataDir, ...args], { encoding: 'utf8', env });
-    const join = async (channels) => {
+    const joined = async (channels) => {
         const one = await peer(official, server.url);
         sockets.push(one.socket);
         for (const [channel, answer] of Object.entries(channels)) {
@@ -412,8 +414,8 @@ test('close_reaches_clients_of_a_running_server', async (t) => {
         }
         return one.socket;
     };
-    const anna = await join({ room: 'created', side: 'created' }), ben = await join({ room: 'joined' });
-    const carl = await join({ side: 'joined' });
+    const anna = await joined({ room: 'created', side: 'created' }), ben = await joined({ room: 'joined' });
+    const carl = await joined({ side: 'joined' });
     const annaId = anna.id;
 
     const bye = [once(anna, 'disconnect'), once(ben, 'disconnect')], told = once(carl, 'leave');

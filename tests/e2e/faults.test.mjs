@@ -51,9 +51,9 @@ async function underFault(t, name, { quiet = false, unnoticed = false, via = (se
         t.after(() => talks.forEach((one) => one.close()));
         for (const factory of [official, shim]) talks.push(await talk(factory, url));
         let tries = 0;
-        const more = async (count = rng.between(4, 24)) => {
+        const more = async (wanted = rng.between(4, 24)) => {
             const before = talks.map((one) => one.heard());
-            await until(() => talks.every((one, i) => one.heard() >= before[i] + count), LIMIT_MS, `${count} more numbers`);
+            await until(() => talks.every((one, i) => one.heard() >= before[i] + wanted), LIMIT_MS, `${wanted} more numbers`);
         };
         try {
             await more();

@@ -141,8 +141,8 @@ ${mapped} {
 }
 
 export function sanitizerOptions() {
-    const names = ['ASAN_OPTIONS', 'UBSAN_OPTIONS', 'LSAN_OPTIONS'];
-    return Object.fromEntries(names.filter((n) => process.env[n]).map((n) => [n, process.env[n]]));
+    const passed = ['ASAN_OPTIONS', 'UBSAN_OPTIONS', 'LSAN_OPTIONS'];
+    return Object.fromEntries(passed.filter((n) => process.env[n]).map((n) => [n, process.env[n]]));
 }
 
 /** Processes whose environment holds WORD. */
@@ -275,9 +275,9 @@ export async function startPollux({ procs = 1, maxProcs = 1, cgi = false, env = 
 
         /** The processes that answer requests: all but those that watch over the others, or the write-ahead log. */
         workers() {
-            const all = pids();
-            const parents = new Set(all.map(parentOf));
-            return all.filter((pid) => !parents.has(pid) && isWorker(pid));
+            const living = pids();
+            const parents = new Set(living.map(parentOf));
+            return living.filter((pid) => !parents.has(pid) && isWorker(pid));
         },
 
         /** End everything without a word. */
@@ -475,9 +475,9 @@ export function engine(url, path = '/socket.io/') {
         },
 
         /** POST that must be answered `ok`. */
-        async send(...packets) {
-            const answer = await self.post(packets.join('\x1e'));
-            assert.equal(`${answer.status} ${answer.text}`, '200 ok', `POST of ${packets.join(' ').slice(0, 200)}`);
+        async send(...list) {
+            const answer = await self.post(list.join('\x1e'));
+            assert.equal(`${answer.status} ${answer.text}`, '200 ok', `POST of ${list.join(' ').slice(0, 200)}`);
         },
 
         /**
@@ -499,10 +499,10 @@ export function engine(url, path = '/socket.io/') {
         /** Begin to poll; next() yields what comes. */
         startPoll: () => void poll(),
 
-        /** The next COUNT packets. */
-        async take(count, ms) {
+        /** The next N packets. */
+        async take(n, ms) {
             const list = [];
-            while (list.length < count) list.push(await self.next(ms));
+            while (list.length < n) list.push(await self.next(ms));
             return list;
         },
 

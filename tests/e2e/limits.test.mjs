@@ -245,8 +245,8 @@ describe('what is refused', () => {
 describe('uploads', () => {
     for (const cgi of [false, true]) {
         it(`too_large_a_body_is_413_and_stored_nowhere, ${cgi ? 'CGI' : 'FastCGI'}`, limited({}, async ({ server, client }) => {
-            const inFolder = () => readdirSync(server.dir, { withFileTypes: true }).filter((one) => one.isFile())
-                .map((one) => [one.name, statSync(join(server.dir, one.name)).size]).filter(([, size]) => size > 1500000);
+            const inFolder = () => readdirSync(server.dir, { withFileTypes: true }).filter((file) => file.isFile())
+                .map((file) => [file.name, statSync(join(server.dir, file.name)).size]).filter(([, size]) => size > 1500000);
             const one = client();
             await one.connect();
             const sid = one.sid;

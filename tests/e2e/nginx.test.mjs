@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { talk, verdict } from './conversation.mjs';
 import { ABORT, END, SESSION, STDIN, connect, fastcgi, join36, mark, record } from './fastcgi.mjs';
-import { LIMIT_MS, ask, channelName, engine, official, peer, program, request, shim, until } from './harness.mjs';
+import { LIMIT_MS, ask, channelName, engine, official, peer, request, shim, until } from './harness.mjs';
 import { startNginx, startProgram } from './nginx.mjs';
 
 /** The connections that processes PIDS have on SOCKET, by inode. */

@@ -470,7 +470,7 @@ export const scripts = [
     } },
     { rule: 'numbers_go_through_as_they_are', async play({ members, fence }) {
         const [a, b] = await members(['A', 'B']);
-        a.socket.emit('hello', 0, -0, 1e21, 1e-7, 1.7976931348623157e308, 5e-324, Number.MAX_SAFE_INTEGER, -9007199254740993, 0.1, NaN, Infinity);
+        a.socket.emit('hello', 0, -0, 1e21, 1e-7, 1.7976931348623157e308, 5e-324, Number.MAX_SAFE_INTEGER, -9007199254740992, 0.1, NaN, Infinity);
         await fence(a, b);
     } },
     { rule: 'arguments_may_be_nothing_at_all', async play({ members, fence }) {

@@ -10,6 +10,7 @@ import http from 'node:http';
 import { LIMIT_MS, channelName, peer, shim, startPollux, until } from './harness.mjs';
 import { startSnippet } from './snippet.mjs';
 
+/* global document, getComputedStyle, MediaDevices, window -- what runs in the pages */
 let server, browser;
 
 before(async () => {
@@ -368,9 +369,9 @@ describe('chapter.html', () => {
         const b = await open(address('chapter', channel));
         await write(a, 'hello');
         await line(b, 'steps', 'Peer: hello');
-        const [peer, told] = await b.locator('#steps').evaluate((list) =>
+        const [theirs, told] = await b.locator('#steps').evaluate((list) =>
             ['.peer', '.server'].map((who) => getComputedStyle(list.querySelector(who)).color.match(/\d+/g).map(Number)));
-        assert.ok(peer[2] > 150 && peer[2] > 2 * peer[0], `blue: ${peer}`);
+        assert.ok(theirs[2] > 150 && theirs[2] > 2 * theirs[0], `blue: ${theirs}`);
         assert.ok(told[0] > 150 && told[0] > 2 * told[2], `red: ${told}`);
     }));
 

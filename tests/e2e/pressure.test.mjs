@@ -27,11 +27,11 @@ const WAL_MB = 64;                      // what the write-ahead log may have (sr
 const besides = (options, limits, body) => (t) => withPollux(options, async (server) => {
     const clients = [];
     const of = { server, client: () => clients[clients.push(engine(server.url)) - 1] };
-    /** A client in CHANNEL that has heard that it is. */
-    of.joined = async (channel) => {
+    /** A client in the channel NAME that has heard that it is. */
+    of.joined = async (name) => {
         const client = of.client();
         client.id = (await client.connect()).sid;
-        await client.send(`42["create or join","${channel}"]`);
+        await client.send(`42["create or join","${name}"]`);
         while (!/^42\["(created|joined)"/.test(await client.next()));
         return client;
     };
@@ -105,7 +105,7 @@ describe('under pressure', () => {
             const [sender, deaf] = [await of.joined(channel), await of.joined(channel)];
             const told = new Set();
             let going = true;
-            const listening = (async () => {
+            (async () => {
                 while (going) told.add((await sender.next(30 * LIMIT_MS)).replace(/^42\["error",.*"code":"(\w+)".*/, '$1').slice(0, 40));
             })().catch((error) => { if (going) throw error; });
             const body = Array(100).fill(`42["flood","${'x'.repeat(500)}"]`).join('\x1e');

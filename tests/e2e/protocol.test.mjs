@@ -25,17 +25,17 @@ function served(options) {
     /** One that has opened a session and joined the namespace; `id` is its socket id. */
     of.connected = async (nsp, auth, { plain = false } = {}) => {
         const client = of.client();
-        if (plain) client.post = ((post) => (body, options) => post(body, { query: { t: undefined }, ...options }))(client.post);
+        if (plain) client.post = ((post) => (body, more) => post(body, { query: { t: undefined }, ...more }))(client.post);
         client.id = (await client.connect(nsp, auth)).sid;
         return client;
     };
     /** Two in one channel, who have heard all that there is to hear about it. PLAIN: the second gives its POSTs no t, as python-socketio. */
-    of.two = async (options) => {
+    of.two = async (how) => {
         const channel = channelName();
         const a = await of.connected();
         await a.send(`42["create or join","${channel}"]`);
         assert.equal(await a.next(), `42["created","${channel}","${a.id}"]`);
-        const b = await of.connected(undefined, undefined, options);
+        const b = await of.connected(undefined, undefined, how);
         await b.send(`42["create or join","${channel}"]`);
         assert.deepEqual(await a.take(4), [
             `42["remotePeerJoining","${channel}"]`,

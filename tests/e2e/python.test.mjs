@@ -90,7 +90,7 @@ for (const [host, options] of Object.entries({ 'one process': {}, 'four processe
         };
         // The Python client hands each event to a thread of its own, so that its handlers may run in any order.
         const inOrderOf = (factory, list) => (factory === pythonPeer ? list.map((item) => JSON.stringify(item)).sort() : list);
-        const heard = (factory, { tape }) => inOrderOf(factory, tape.list);
+        const heard = (factory, client) => inOrderOf(factory, client.tape.list);
         const pairings = { 'python and python': pythonPeer, 'official and python': (url) => peer(official, url) };
 
         for (const [pairing, first] of Object.entries(pairings)) {

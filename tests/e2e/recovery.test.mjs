@@ -338,7 +338,7 @@ describe('processes that die', () => {
     for (const [host, options] of Object.entries({ 'four workers': { procs: 4 }, 'four processes of lighttpd': { maxProcs: 4 } })) {
         for (const [name, factory] of Object.entries(factories)) {
             it(`a_killed_one_costs_nothing, ${host}, ${name}`, (t) => withPollux(options, async (server) => {
-                const { a, b, channel, line } = await couple(t, server, factory);
+                const { a, b, channel } = await couple(t, server, factory);
                 const ids = [a.id, b.id];
                 let n = 0;
                 for (let round = 0; round < 6; round++) {
@@ -375,8 +375,8 @@ describe('processes that die', () => {
 
     it('every_worker_is_replaced_however_fast_they_die', () => withPollux({ procs: 4 }, async (server) => {
         for (let round = 0; round < 3; round++) {
-            const before = await until(() => server.workers().length === 4 && server.workers());
-            for (const pid of before.slice(0, 3)) {
+            const workers = await until(() => server.workers().length === 4 && server.workers());
+            for (const pid of workers.slice(0, 3)) {
                 process.kill(pid, 'SIGKILL');
                 await until(() => !server.workers().includes(pid));
             }
@@ -385,7 +385,7 @@ describe('processes that die', () => {
     }));
 
     it('ours_goes_on_talking_while_they_die', (t) => withPollux({ procs: 4 }, async (server) => {
-        const { a, b, channel, line } = await couple(t, server, shim);
+        const { a, b, channel } = await couple(t, server, shim);
         const all = range(0, 400);
         for (const n of all) {
             a.socket.emit('message', { channel, message: n });
@@ -424,7 +424,7 @@ describe('processes that die', () => {
         }));
 
         it(`an_orderly_restart, ${name}`, (t) => withPollux({ procs: 2 }, async (server) => {
-            const { a, b, channel, line } = await couple(t, server, factory);
+            const { a, b, channel } = await couple(t, server, factory);
             const ids = [a.id, b.id];
             await say(b, channel, 0, 5);
             const noticed = Promise.all([once(a.socket, 'disconnect'), once(b.socket, 'disconnect')]);

@@ -45,6 +45,10 @@ const hosts = {
     },
 };
 
+/* Run in a page: its functions, with what it has said and heard. */
+/* global heard, prompt, socket */
+const say = ([channel, message]) => socket.emit('message', { channel, message });
+
 for (const [name, start] of Object.entries(hosts)) {
     describe(`seats, ${name}`, () => {
         let server;
@@ -62,8 +66,8 @@ for (const [name, start] of Object.entries(hosts)) {
             await page.goto(`${server.url}/page.html?channel=${encodeURIComponent(channel)}`);
             return page;
         }
-        const told = (page, event) => page.waitForFunction((name) => heard.some((one) => one[0] === name), event);
-        const count = (page, event) => page.evaluate((name) => heard.filter((one) => one[0] === name).length, event);
+        const told = (page, event) => page.waitForFunction((its) => heard.some((one) => one[0] === its), event);
+        const count = (page, event) => page.evaluate((its) => heard.filter((one) => one[0] === its).length, event);
 
         /** Those who are in CHANNEL have polls that wait. */
         const quiet = (channel) => until(() => server.sql(`select count(*) as n from member m join channel c on c.id = m.channel
@@ -91,18 +95,18 @@ for (const [name, start] of Object.entries(hosts)) {
             const { a, b, channel } = await pair(t);
             const c = await third(t);
             const dialog = new Promise((done) => a.once('dialog', done));
-            await b.evaluate((channel) => socket.emit('message', { channel, message: 'ask the user' }), channel);
-            const open = await dialog;
+            await b.evaluate(say, [channel, 'ask the user']);
+            const question = await dialog;
             const until_ms = Date.now() + BLOCKED_MS;
             let asked = 0;
             for (; Date.now() < until_ms; asked++) {
                 c.socket.emit('create or join', channel);
                 assert.deepEqual(await c.tape.next('full'), [channel]);
-                await b.evaluate(([channel, asked]) => socket.emit('message', { channel, message: asked }), [channel, asked]);
+                await b.evaluate(say, [channel, asked]);
             }
             assert.ok(asked >= 5, `asked ${asked} times`);
             assert.equal(await count(b, 'leave'), 0);
-            await open.accept('an answer');
+            await question.accept('an answer');
             await b.waitForFunction(() => heard.some((one) => one[0] === 'message' && one[1] === 'an answer'));
             await a.waitForFunction((last) => heard.some((one) => one[0] === 'message' && one[1] === last), asked - 1);
             const numbers = await a.evaluate(() => heard.filter((one) => one[0] === 'message').map((one) => one[1]).slice(1));
@@ -115,15 +119,15 @@ for (const [name, start] of Object.entries(hosts)) {
             await quiet(channel);
             const dialog = new Promise((done) => a.once('dialog', done));
             const answered = a.evaluate(() => prompt('what?'));
-            const open = await dialog;
+            const question = await dialog;
             for (let asked = 0; asked < 6; asked++) {
                 c.socket.emit('create or join', channel);
                 assert.deepEqual(await c.tape.next('full'), [channel]);
             }
             assert.equal(await count(b, 'leave'), 0);
-            await open.accept('an answer');
+            await question.accept('an answer');
             assert.equal(await answered, 'an answer');
-            await b.evaluate((channel) => socket.emit('message', { channel, message: 'hello' }), channel);
+            await b.evaluate(say, [channel, 'hello']);
             await a.waitForFunction(() => heard.some((one) => one[0] === 'message' && one[1] === 'hello'));
         });
 
@@ -159,7 +163,7 @@ for (const [name, start] of Object.entries(hosts)) {
                 await told(a, 'joined');
             }
             assert.equal(await count(b, 'leave'), 2);
-            await b.evaluate((channel) => socket.emit('message', { channel, message: 'hello' }), channel);
+            await b.evaluate(say, [channel, 'hello']);
             await a.waitForFunction(() => heard.some((one) => one[0] === 'message' && one[1] === 'hello'));
             assert.equal(await b.evaluate(() => socket.connected), true);
         });

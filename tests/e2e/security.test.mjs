@@ -4,13 +4,13 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once as emitted } from 'node:events';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { hostname, tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { LIMIT_MS, channelName, engine, freePort, htdocs, program, request, startPollux, until, within } from './harness.mjs';
+import { LIMIT_MS, channelName, engine, freePort, htdocs, request, startPollux, until, within } from './harness.mjs';
 import { startSnippet } from './snippet.mjs';
 
 const top = resolve(dirname(fileURLToPath(import.meta.url)), '..', '..');
@@ -338,12 +338,12 @@ describe('pages of other sites', () => {
     });
 
     it('an_image_or_a_link_opens_no_session', async () => {
-        const before = sessions(of.server);
+        const count = sessions(of.server);
         for (const site of ['cross-site', 'same-site']) {
             const answer = await handshake(of.server, { 'Sec-Fetch-Site': site, 'Sec-Fetch-Mode': 'no-cors', 'Sec-Fetch-Dest': 'image' });
             assert.match(said(answer), FORBIDDEN, site);
         }
-        assert.equal(sessions(of.server), before);
+        assert.equal(sessions(of.server), count);
         for (const site of ['same-origin', 'none']) assert.equal((await handshake(of.server, { 'Sec-Fetch-Site': site })).status, 200, site);
         assert.equal((await handshake(any.server, { 'Sec-Fetch-Site': 'cross-site' })).status, 200, 'where any may');
     });
@@ -355,8 +355,8 @@ describe('pages of other sites', () => {
             assert.equal(answer.headers['access-control-allow-origin'], Origin);
             assert.equal(answer.headers['access-control-allow-credentials'], undefined);
         }
-        const named = await handshake(any.server, { Origin: 'https://friend.example' });
-        assert.equal(named.headers['access-control-allow-credentials'], 'true');
+        const friend = await handshake(any.server, { Origin: 'https://friend.example' });
+        assert.equal(friend.headers['access-control-allow-credentials'], 'true');
         const held = engine(any.server.url);
         await held.open({}, { Origin: 'https://anybody.example' });
         const poll = held.get(undefined, { headers: { Origin: 'https://anybody.example' } });

@@ -29,8 +29,8 @@ async function stranger(t, channel, tOf) {
     /* the checksum of two polls' times in a row is not the same: a poll with the last one's is that poll again */
     const another = () => {
         for (;;) {
-            const t = tOf();
-            if (t !== last || !/^[a-zA-Z]...\d/.test(t)) return (last = t);
+            const next = tOf();
+            if (next !== last || !/^[a-zA-Z]...\d/.test(next)) return (last = next);
         }
     };
     raw.get = (one, options) => plain.get(one ?? another(), options);
