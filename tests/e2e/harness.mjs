@@ -86,58 +86,31 @@ const mortal = existsSync('/usr/bin/setpriv') ? ['/usr/bin/setpriv', '--pdeathsi
 const quoted = (text) => `"${String(text).replace(/(["\\])/g, '\\$1')}"`;
 const pairs = (object) => Object.entries(object).map(([k, v]) => `    ${quoted(k)} => ${quoted(v)}`).join(',\n');
 
-/** An ordinary lighttpd.conf; what matters in it for waiting polls is said in the lines. */
+/** PARTS of lighttpd's configuration, as conf/lighttpd-pollux.conf.in has it, with VALUES for what is left open there. */
+export function lighttpdParts(parts, values) {
+    return execFileSync('awk', ['-v', `parts=${parts}`, '-f', join(top, 'tools/fill.awk'), join(top, 'conf/lighttpd-pollux.conf.in')],
+        { encoding: 'utf8', env: { PATH: process.env.PATH, ...values } });
+}
+
+/** The lighttpd.conf of ./serve, but for the places of files, numbers, and what the test wants otherwise. */
 function lighttpdConf({ dir, port, maxProcs, cgi, env, also, lighttpd }) {
-    const fastcgi = {
-        'bin-path': quoted(program),
-        socket: quoted(join(dir, 'fcgi.sock')),
-        'max-procs': maxProcs,
-        'check-local': quoted('disable'),
-        'listen-backlog': 4096,                 // full means 500 at once
-        'tcp-fin-propagate': quoted('enable'),  // tells most of the times when a waiting client has gone
-        'bin-copy-environment': '( "PATH", "TZ", "LD_LIBRARY_PATH", "ASAN_OPTIONS", "UBSAN_OPTIONS", "LSAN_OPTIONS", "LLVM_PROFILE_FILE" )',
-        'bin-environment': `(\n${pairs(env)}\n    )`,
-    };
     const path = env.POLLUX_PATH ?? '/socket.io/';
     const escaped = (text) => text.replaceAll('.', '\\.');
-    const mapped = `$HTTP["url"] =~ "^(${[`${escaped(path)}?`, ...also.map(escaped)].join('|')})$"`;
-    const handler = cgi
-        ? `server.modules += ( "mod_cgi", "mod_alias", "mod_setenv" )
-${mapped} {
-    server.stream-response-body = 1
-    server.max-request-size = ${Math.ceil((env.POLLUX_MAX_PAYLOAD_BYTES ?? 1000000) / 1024) + 1}
-    alias.url = ( ${quoted(path)} => ${quoted(program)}, ${quoted(path.slice(0, -1))} => ${quoted(program)} )
-    cgi.assign = ( "" => "" )
-    setenv.set-environment = (\n${pairs({ ...sanitizerOptions(), ...env })}\n    )
-}`
-        : `server.modules += ( "mod_fastcgi" )
-${mapped} {
-    server.stream-response-body = 1
-    server.max-request-size = ${Math.ceil((env.POLLUX_MAX_PAYLOAD_BYTES ?? 1000000) / 1024) + 1}
-    $HTTP["request-method"] == "GET" { server.error-handler = ${quoted(`${path}?again=GET`)} }
-    $HTTP["request-method"] == "POST" { server.error-handler = ${quoted(`${path}?again=POST`)} }
-    fastcgi.server = ( "/" => ((
-        ${Object.entries(fastcgi).map(([k, v]) => `${quoted(k)} => ${v}`).join(',\n        ')}
-    )) )
-}`;
-    const server = {
-        'server.document-root': quoted(htdocs),
-        'server.bind': quoted('127.0.0.1'),
-        'server.port': port,
+    const polls = `${escaped(path)}?`;
+    const how = cgi ? 'cgi' : 'fastcgi';
+    const own = {
         'server.errorlog': quoted(join(dir, 'lighttpd.log')),
         'server.breakagelog': quoted(join(dir, 'program.log')), // standard error of the program
-        'server.max-fds': 4096,
-        'server.max-connections': 1600,         // 0.4 of max-fds: a waiting poll takes two descriptors
-        'server.listen-backlog': 1024,
-        'server.max-keep-alive-requests': 100000,
-        'server.max-keep-alive-idle': 60,
-        'server.upload-dirs': `( ${quoted(dir)} )`,
-        'index-file.names': '( "index.html" )',
-        'mimetype.assign': `( ".html" => "text/html; charset=utf-8", ".js" => "text/javascript; charset=utf-8",
-    ".mjs" => "text/javascript; charset=utf-8", ".css" => "text/css; charset=utf-8", ".svg" => "image/svg+xml", ".ts" => "text/plain; charset=utf-8" )`,
         ...lighttpd,
     };
-    return `${Object.entries(server).map(([k, v]) => `${k} = ${v}`).join('\n')}\n${handler}\n`;
+    return Object.entries(own).map(([k, v]) => `${k} = ${v}\n`).join('') + lighttpdParts(`server pages ${how}`, {
+        modules: ['indexfile', 'access', 'alias', 'setenv', how].map((name) => quoted(`mod_${name}`)).join(', '),
+        htdocs, bind: '127.0.0.1', port, uploads: dir, fds: 4096, connections: 1600, keep_alive: 60,
+        polls, asked: `(${[polls, ...also.map(escaped)].join('|')})`, path, folder: path.slice(0, -1),
+        max_request: Math.ceil((env.POLLUX_MAX_PAYLOAD_BYTES ?? 1000000) / 1024) + 1,
+        program, socket: join(dir, 'fcgi.sock'), max_procs: maxProcs,
+        environment: `\n${pairs(cgi ? { ...sanitizerOptions(), ...env } : env)}\n`,
+    });
 }
 
 export function sanitizerOptions() {

@@ -1,17 +1,14 @@
-// A lighttpd that knows nothing but the snippet conf/lighttpd-pollux.conf.in, with the files where `make install` puts them.
+// A lighttpd that knows nothing of Pollux but the snippet that is installed, with the files where `make install` puts them.
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { LIMIT_MS, freePort, htdocs, program, request, until, within } from './harness.mjs';
+import { join } from 'node:path';
+import { LIMIT_MS, freePort, htdocs, lighttpdParts, program, request, until, within } from './harness.mjs';
 
-const conf = resolve(dirname(fileURLToPath(import.meta.url)), '..', '..', 'conf');
 const lighttpd = () => process.env.POLLUX_LIGHTTPD ?? ['/usr/sbin/lighttpd', '/usr/local/sbin/lighttpd'].find(existsSync) ?? 'lighttpd';
-const types = '".html" => "text/html; charset=utf-8", ".js" => "text/javascript", ".css" => "text/css", ".svg" => "image/svg+xml"';
 
 /** Start it: {url, port, dir, stop(), remove()}. Below `dir` are etc, sbin, share/pollux/htdocs, www and data. */
 export async function startSnippet() {
@@ -22,11 +19,12 @@ export async function startSnippet() {
     symlinkSync(htdocs, join(dir, 'share/pollux/htdocs'));
     writeFileSync(join(dir, 'etc/pollux.conf'), `store = ${join(dir, 'data')}\n`);
     const port = await freePort();
-    const snippet = readFileSync(join(conf, 'lighttpd-pollux.conf.in'), 'utf8')
-        .replaceAll('@sysconfdir@', join(dir, 'etc')).replaceAll('@sbindir@', join(dir, 'sbin')).replaceAll('@datadir@', join(dir, 'share'))
-        .replace('/run/lighttpd/pollux.socket', join(dir, 'pollux.socket'));
-    writeFileSync(join(dir, 'lighttpd.conf'), `server.modules = ( )\nserver.document-root = "${join(dir, 'www')}"\nserver.bind = "127.0.0.1"\n`
-        + `server.port = ${port}\nserver.upload-dirs = ( "${dir}" )\nindex-file.names = ( "index.html" )\nmimetype.assign = ( ${types} )\n${snippet}`);
+    writeFileSync(join(dir, 'lighttpd.conf'), lighttpdParts('server snippet', {
+        modules: '', htdocs: join(dir, 'www'), bind: '127.0.0.1', port, uploads: dir, fds: 4096, connections: 1600, keep_alive: 60,
+        sysconfdir: join(dir, 'etc'), datadir: join(dir, 'share'), program: join(dir, 'sbin/pollux.fcgi'), max_procs: 1,
+        asked: '/socket\\.io/?', path: '/socket.io/', max_request: 1000, socket: join(dir, 'pollux.socket'),
+        environment: `"POLLUX_CONFIG" => "${join(dir, 'etc/pollux.conf')}"`,
+    }));
     const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('POLLUX_')));
     const child = spawn(lighttpd(), ['-D', '-f', join(dir, 'lighttpd.conf')], { env, stdio: 'ignore' });
     const closed = once(child, 'close');
