@@ -2,6 +2,7 @@
 # The log's codes: each that stands in log.def is said somewhere in the sources, no line names one as text beside the
 # table, and the manual has all of them, in the table's own words. That each that is said stands in the table the
 # compiler sees.
+# shellcheck disable=SC2016 # programs for awk
 set -eu
 cd "${srcdir:-.}"
 [ -e Makefile.am ] || cd "$(dirname "$0")/../.."

@@ -2,6 +2,7 @@
 # What the documents name is there: files, functions, settings and other words of the sources, log codes, variables,
 # commands and options, and the documents that they point to. First each kind of mistake is tried, so that a rule which
 # lets everything pass fails.
+# shellcheck disable=SC2016,SC2086 # what is in backquotes is text, and folders are several words
 set -eu
 cd "${srcdir:-.}"
 [ -e Makefile.am ] || cd "$(dirname "$0")/../.."
@@ -49,7 +50,7 @@ judge() {
     find_all '[a-z0-9]+_[a-z0-9_]+\(\)' "$file" | tr -d '()' | unknown 'no function' "$trial/words"
     find_all 'P[0-9]{3}' "$file" | grep -vx P999 | unknown 'no code' "$trial/codes"
     find_all 'POLLUX_[A-Z_]+' "$file" | grep -vxE 'POLLUX_(KEY|NAME)' | while read -r name; do
-        key=$(echo "${name#POLLUX_}" | tr A-Z a-z)
+        key=$(echo "${name#POLLUX_}" | tr '[:upper:]' '[:lower:]')
         grep -qE "^SETTING_[A-Z]+\($key," src/base/settings.def || grep -qxF "$name" "$trial/words" || echo "no variable $name"
     done
     find_all 'polluxctl (--store [a-z]+ )?[a-z]+' "$file" | sed 's/.* //' | unknown 'no command' "$trial/commands"

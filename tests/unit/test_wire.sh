@@ -1,6 +1,7 @@
 #!/bin/sh
 # How Engine.IO looks on the wire is known to wire/eio alone: nothing else names the byte between packets, or writes the
 # type in front of one. First the rule is tried on made-up sources, so that a rule which lets everything pass fails.
+# shellcheck disable=SC2016 # a program for awk
 set -eu
 
 src=${srcdir:-.}/src
