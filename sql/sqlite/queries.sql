@@ -110,8 +110,6 @@ DELETE FROM member WHERE channel = ?1 AND socket = ?2;
 -- name: member_list
 SELECT m.socket, k.session, k.away_ms, k.public
   FROM member m JOIN socket k ON k.id = m.socket WHERE m.channel = ?1 ORDER BY m.joined_ms, m.socket;
--- name: member_rooms
-SELECT channel FROM member WHERE socket = ?1;
 -- name: member_channels
 SELECT c.id, c.name FROM member m JOIN channel c ON c.id = m.channel
  WHERE m.socket = ?1 AND m.channel > ?2 ORDER BY m.channel LIMIT 1;
@@ -183,19 +181,21 @@ UPDATE delivery SET session = ?3, poll = ?4, sent_ms = coalesce(sent_ms, ?5)
 UPDATE delivery SET session = ?2, poll = ?3, sent_ms = coalesce(sent_ms, ?4) WHERE id = ?1;
 -- name: delivery_arrived_one
 UPDATE delivery SET arrived_ms = ?2 WHERE id = ?1;
+-- Those to socket ?1, at ?2 or never: that were sent in session ?3; that were sent, up to ?3; all.
 -- name: delivery_arrived
-UPDATE delivery SET arrived_ms = ?3 WHERE socket = ?1 AND arrived_ms IS NULL AND session = ?2;
+UPDATE delivery SET arrived_ms = ?2 WHERE socket = ?1 AND arrived_ms IS NULL AND session = ?3;
 -- name: delivery_arrived_offset
-UPDATE delivery SET arrived_ms = ?3
- WHERE socket = ?1 AND arrived_ms IS NULL AND id <= ?2 AND sent_ms IS NOT NULL;
+UPDATE delivery SET arrived_ms = ?2
+ WHERE socket = ?1 AND arrived_ms IS NULL AND id <= ?3 AND sent_ms IS NOT NULL;
+-- name: delivery_arrived_any
+UPDATE delivery SET arrived_ms = ?2 WHERE socket = ?1 AND arrived_ms IS NULL;
 -- What a client must not hear again once it is greeted anew.
 -- name: delivery_drop_greeting
 UPDATE delivery SET arrived_ms = 0
  WHERE socket = ?1 AND arrived_ms IS NULL AND (SELECT m.type FROM message m WHERE m.id = message) = 0;
--- name: delivery_abandon
-UPDATE delivery SET arrived_ms = 0 WHERE socket = ?1 AND arrived_ms IS NULL;
--- The messages that the three above are about to settle, for blanking what is kept of them.
--- name: delivery_settling
+-- The messages of those to socket ?1 that are about to arrive, beyond ?4: sent in session ?2 if not NULL, sent and up to ?3 if
+-- not NULL.
+-- name: delivery_arriving
 SELECT id, message FROM delivery
  WHERE socket = ?1 AND arrived_ms IS NULL AND (?2 IS NULL OR session = ?2)
    AND (?3 IS NULL OR (id <= ?3 AND sent_ms IS NOT NULL)) AND id > ?4 ORDER BY id LIMIT ?5;

@@ -7,7 +7,7 @@
 
 #include "ctl/commands.h"
 #include "ctl/text.h"
-#include "store/sqlite/mask.h"
+#include "store/mask.h"
 
 #define ROWS 200                        /* looked at in one transaction */
 #define REST_MS 2

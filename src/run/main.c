@@ -219,8 +219,8 @@ static int serve(void *arg)
     if (store_open(&store, set, &why) == -1)
         goto out;
     if (server->how == SERVE_CGI)
-        store_leave_wal(store);
-    else if (store_is_kept(store, &why) == -1)
+        store_serves_once(store);
+    else if (store_has_keeper(store, &why) == -1)
         goto out;
     opened = server->how == SERVE_CGI
                  ? host_open_cgi(&host, (size_t)set->max_payload_bytes, set->request_timeout_ms, &why)

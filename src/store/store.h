@@ -1,7 +1,6 @@
 /* store.h - all that must last: sessions, sockets, channels, members, messages, deliveries.
  *
- * Speaks of these, not of SQL; store/sqlite keeps them in one SQLite file, another engine may keep them
- * elsewhere.
+ * Speaks of these, and not of how they are kept: see store/engine.h for that.
  *
  * One transaction a turn. It begins by itself at the first call that needs it and ends with
  * store_commit() or store_rollback(). Failure sticks: once a call has failed, store_failed() is
@@ -43,31 +42,35 @@ struct socket {
 
 enum { ANSWER_NOOP = 1, ANSWER_PING = 2, ANSWER_EVENTS = 4, ANSWER_CLOSE = 8 };
 
-/* An Engine.IO session. Comments on the columns are in sql/sqlite/schema.sql. */
+/* An Engine.IO session: one client's polling. */
 struct session {
     int64_t id;
     char sid[ID_LEN + 1];
     char address[ADDRESS_MAX];          /* whom the limit of sessions counts it for */
     char origin[ORIGIN_MAX];            /* of its page, if of another site than ours; else empty */
-    bool shim;
-    bool pinged;
+    bool shim;                          /* the client file of this project, which counts what it sends */
+    bool pinged;                        /* the heartbeat that was due at ping_ms is in an answer */
     bool overtaken;                     /* a poll that came before has come again since the last */
-    bool watched, probe;
-    bool nudge, closing;
+    bool watched;                       /* should the held poll end, the web server will say so */
+    bool probe;                         /* begin the held poll's answer, so that it looks */
+    bool nudge;                         /* the held poll is to be answered, be it with nothing */
+    bool closing;                       /* over: the held poll or the next is told so */
     bool partial_over;                  /* what was stored of half an event is none any more */
     bool changed;                       /* to be written at commit */
     bool ended;                         /* deleted in this turn */
-    int64_t opened_ms, due_ms, ping_ms;
+    int64_t opened_ms;
+    int64_t due_ms;                     /* look at it again no later than then; moved on lazily */
+    int64_t ping_ms;                    /* when the next heartbeat is due, or was */
     uint64_t opened_t;                  /* seen_hash() of the handshake's t */
     uint64_t last_post, last_poll;      /* what stands for them: seen_hash(), seen_hash_body() */
     /* a POST that is applied in part, and how many bytes of it; 0: none */
     uint64_t posting;
     int64_t posted;
-    int64_t poll, polled_ms;
+    int64_t poll, polled_ms;            /* counts polls; when the last one came */
     int64_t ended_ms;                   /* its last poll's connection has ended; 0: it has not */
     uint64_t ports;                     /* the client's, in its last requests, 16 bits each */
-    int64_t answer;
-    int64_t rate_ms, rate;
+    int64_t answer;                     /* what the answer to the last poll held: ANSWER_… */
+    int64_t rate_ms, rate;              /* the second in which requests are counted; how many */
     struct buf partial;                 /* half a binary event: see store/attached.h */
 
     /* of this session, those gone but owed something included */
@@ -82,16 +85,16 @@ struct session {
 int store_open(struct store **s, const struct settings *set, struct buf *why);
 void store_close(struct store *s);
 
-/* For a process that serves a single request: when it closes the store, what is in the write-ahead
- * log, if it is not much, is left for a later one to bring into the database, which waits for the
- * disk several times. Not where less is kept than was said: the log has all of it. */
-void store_leave_wal(struct store *s);
+/* This process answers a single request and ends: it leaves to later ones what would make its client
+ * wait. */
+void store_serves_once(struct store *s);
 
-/* Another process keeps the write-ahead log short, by store_keep(): this one need not. */
-int store_is_kept(struct store *s, struct buf *why);
+/* Another process does the store's chores, by store_keep(): this one need not. 0, or -1 with a
+ * sentence in WHY. */
+int store_has_keeper(struct store *s, struct buf *why);
 
-/* Bring the write-ahead log into the database now and then, for as long as the process lives; the
- * store was opened before. Returns, with an exit status, only when that cannot be done. */
+/* Do the store's chores, for as long as the process lives, so that nobody who has asked for something waits
+ * for them; the store was opened before. Returns, with an exit status, only when that cannot be done. */
 int store_keep(const struct settings *set);
 
 /* Could it be opened? Creates and changes nothing. 0, or -1 with a sentence in WHY. */
@@ -112,7 +115,8 @@ void store_no_memory(struct store *s);
  * turn. */
 const char *store_why(struct store *s);
 
-/* Rows written since the store was opened: how much work something was, by the difference. */
+/* How much was stored since the store was opened, in single things: how much work something was, by the
+ * difference. */
 int64_t store_written(struct store *s);
 
 /* ---- waking: whoever stored something for a session says so; the commit makes those hear it whom
@@ -236,6 +240,8 @@ struct members {                        /* the caller's; reuse it, release with 
     size_t count, cap;
 };
 
+/* A copy of MEMBER, at the end. False: no memory. */
+bool members_add(struct members *m, const struct member *member);
 void members_release(struct members *m);
 
 struct channel {
@@ -313,7 +319,7 @@ bool store_is_crowded(struct store *s, const struct member *to, int64_t sender, 
 /* Does twice as much wait for TO as may? Then it is its own answers that pile up. */
 bool store_overflows(struct store *s, const struct member *to);
 
-/* Has the file, for all that store_tidy() does, twice the size that it may have? Then most of it is
+/* Has the store, for all that store_tidy() does, twice the size that it may have? Then most of it is
  * owed to clients that do not listen. */
 bool store_is_full(const struct store *s);
 

@@ -2,7 +2,7 @@
  * masked once is masked, and no IPv4 address that stands by itself is left. */
 #include "fuzz.h"
 #include "wire/json.h"
-#include "store/sqlite/mask.h"
+#include "store/mask.h"
 
 /* May C be of an address, or of what stands in place of one? */
 static bool is_of_address(char c)

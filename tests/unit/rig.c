@@ -10,7 +10,8 @@
 #include "store/sqlite/db.h"
 #include "host/kind.h"
 #include "run/loop.h"
-#include "store/sqlite/engine.h"
+#include "store/sqlite/lite.h"
+#include "store/work.h"
 
 int64_t rig_slice;
 
@@ -268,13 +269,13 @@ void rig_restart(struct rig *r)
 /* Did the turn wake other processes? It may have begun with RANG rings. */
 static void note_rings(struct rig *r, size_t rang)
 {
-    r->rings = r->rings || r->store->wake.rings != rang;
+    r->rings = r->rings || r->store->engine->bell.rings != rang;
 }
 
 void rig_turn(struct rig *r, bool rang)
 {
     struct request rq;
-    size_t before = r->store->wake.rings;
+    size_t before = r->store->engine->bell.rings;
 
     while (host_next(r->host, &rq))
         core_take(r->core, r->host, &rq, r->now);

@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-#include "store/sqlite/engine.h"
+#include "store/sqlite/lite.h"
 
 static const char *const quiet[] = { "POLLUX_LOG_EVENTS=no", NULL };
 

@@ -1,5 +1,5 @@
 /* test_mask.c - what is an address and what only looks like one. */
-#include "store/sqlite/mask.h"
+#include "store/mask.h"
 
 #include "wire/json.h"
 

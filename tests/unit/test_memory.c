@@ -12,7 +12,7 @@
 #include "wire/eio.h"
 #include "wire/http.h"
 #include "wire/json.h"
-#include "store/sqlite/mask.h"
+#include "store/mask.h"
 #include "memory.h"
 #include "wire/sio.h"
 

@@ -14,7 +14,8 @@
 #include <sqlite3.h>
 
 #include "base/log.h"
-#include "store/sqlite/engine.h"
+#include "store/sqlite/lite.h"
+#include "store/work.h"
 
 #define MESSAGES 120
 #define MOMENTS 40
@@ -130,9 +131,9 @@ static void converse(const char *durability, const char *sql)
     log_file = NULL;
     noting = true;
     rig_open(&r, keys);
-    assert_int_equal(db_exec(r.store->db, "PRAGMA wal_autocheckpoint = 40"), 0);
+    assert_int_equal(db_exec(r.store->engine->db, "PRAGMA wal_autocheckpoint = 40"), 0);
     if (sql != NULL)
-        assert_int_equal(db_exec(r.store->db, sql), 0);
+        assert_int_equal(db_exec(r.store->engine->db, sql), 0);
     client_join(&a, &r, "room");
     client_join(&b, &r, "room");
     client_hear(&a), client_hear(&b);

@@ -7,7 +7,8 @@
 #include <unistd.h>
 
 #include "store/sqlite/format.h"
-#include "store/sqlite/engine.h"
+#include "store/sqlite/lite.h"
+#include "store/work.h"
 
 static const char *const names[] = {
 #define X(name, sql) #name,
@@ -19,7 +20,7 @@ static int64_t runs[Q_COUNT];
 static void close_counting(struct rig *r)
 {
     for (size_t i = 0; i < Q_COUNT; i++)
-        runs[i] += db_runs(r->store->db, i);
+        runs[i] += db_runs(r->store->engine->db, i);
     rig_close(r);
 }
 
@@ -429,7 +430,7 @@ static void the_log_is_left_to_the_next(void **state)
         struct store *s;
         struct session new = { .address = "192.0.2.1", .due_ms = 1, .ping_ms = 1 };
         assert_int_equal(store_open(&s, &r.set, &why), 0);
-        store_leave_wal(s);
+        store_serves_once(s);
         assert_int_equal(store_session_count(s, ""), i - 1);
         assert_non_null(store_session_open(s, &new, 1));
         assert_int_equal(store_commit(s), 0);

@@ -76,10 +76,10 @@ int db_run(struct db_query *q);
 /* how often statement N has run: for tests and figures */
 int64_t db_runs(struct db *db, size_t n);
 int64_t db_last_id(struct db *db);      /* rowid of the last insertion */
-int64_t db_changes(struct db *db);
+int64_t db_changes(struct db *db);      /* rows that the last statement changed */
 
 /* Rows that were changed since DB was opened, by triggers too. */
-int64_t db_total_changes(struct db *db);      /* rows that the last statement changed */
+int64_t db_total_changes(struct db *db);
 
 /* Bring the write-ahead log into the database. Passive: as far as others let it while they read and
  * write; restart: all of it, so that it begins anew, and empty: its file as well. These two keep

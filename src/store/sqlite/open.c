@@ -1,14 +1,12 @@
 /* open.c - the store in one SQLite file: opening and upgrading it, and the turn's transaction. */
-#include "store/sqlite/engine.h"
+#include "store/sqlite/lite.h"
 
 #include <errno.h>
 #include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/random.h>
 #include <sys/stat.h>
-#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -21,9 +19,6 @@
 #include "sql_upgrade_4.h"
 #include "sql_views.h"
 
-/* how long a turn waits for another process: some clients lose what is answered 503 */
-#define BUSY_MS 10000
-#define WAL_LEFT (1 << 20)              /* bytes: some fifty requests, read in half a millisecond */
 #define OPEN_TRIES 100                  /* 10 ms apart, besides SQLite's own waiting */
 
 static const char *const statements[] = {
@@ -52,47 +47,51 @@ static const char *advice(enum db_cause cause)
     }
 }
 
-void store_fail(struct store *s, const char *operation)
+void lite_fail(struct engine *e, const char *operation)
 {
-    if (s->failed)
-        return;
-    s->failed = true;
-    snprintf(s->why, sizeof s->why, "cannot %s in %s/pollux.db: %s; %s", operation, s->set->store,
-             db_error(s->db), advice(db_cause(s->db)));
-    if (s->begun)
-        db_refuse(s->db, true);
+    failure_note(e->failure, "cannot %s in %s/pollux.db: %s; %s", operation, e->set->store,
+                 db_error(e->db), advice(db_cause(e->db)));
+    if (e->begun)
+        db_refuse(e->db, true);
 }
 
-void store_check(struct store *s, int code, const char *operation)
+void lite_check(struct engine *e, int code, const char *operation)
 {
     if (code == -1)
-        store_fail(s, operation);
+        lite_fail(e, operation);
 }
 
-void store_lacks(struct store *s, const char *what)
+void lite_run(struct engine *e, struct db_query *q, const char *operation)
 {
-    if (s->failed)
-        return;
-    s->failed = true;
-    snprintf(s->why, sizeof s->why, "cannot %s", what);
+    lite_check(e, db_run(q), operation);
 }
 
-void store_no_memory(struct store *s)
+int64_t lite_add(struct engine *e, struct db_query *q, const char *operation)
 {
-    store_lacks(s, "make a message: out of memory; give the machine more or lower the limits");
+    lite_run(e, q, operation);
+    return e->failure->failed ? 0 : db_last_id(e->db);
 }
 
-bool store_failed(const struct store *s)
+int64_t lite_number(struct engine *e, struct db_query *q, int64_t fallback, const char *operation)
 {
-    return s->failed;
+    int64_t number = fallback;
+
+    if (db_next(q) == DB_ROW)
+        number = db_int(q, 0);
+    lite_check(e, db_done(q), operation);
+    return e->failure->failed ? fallback : number;
 }
 
-const char *store_why(struct store *s)
+int lite_explain(struct engine *e, const char *operation, struct buf *why)
 {
-    return s->why;
+    failure_over(e->failure);
+    lite_fail(e, operation);
+    buf_clear(why);
+    buf_add_text(why, e->failure->why);
+    return -1;
 }
 
-void store_put_id(struct db_query *q, int i, int64_t id)
+void lite_put_id(struct db_query *q, int i, int64_t id)
 {
     if (id != 0)
         db_put_int(q, i, id);
@@ -100,23 +99,21 @@ void store_put_id(struct db_query *q, int i, int64_t id)
         db_put_null(q, i);
 }
 
-/* ---- opening */
-
-/* SQLite's WAL needs memory shared between processes, which these cannot give. */
-static bool on_network_file_system(const char *dir)
+void lite_put_optional(struct db_query *q, int i, struct span text)
 {
-    static const unsigned long network[] = { 0x6969 /* NFS */, 0x517b /* SMB */,
-                                             0xfe534d42 /* SMB2 */, 0xff534d42 /* CIFS */,
-                                             0x01021997 /* 9P */ };
-    struct statfs fs;
-
-    if (statfs(dir, &fs) == -1)
-        return false;
-    for (size_t i = 0; i < sizeof network / sizeof network[0]; i++)
-        if ((unsigned long)fs.f_type == network[i])
-            return true;
-    return false;
+    if (text.len != 0)
+        db_put_text(q, i, text);
+    else
+        db_put_null(q, i);
 }
+
+/* A cursor is a statement that is being stepped through. */
+void engine_end_load(struct engine *e, struct cursor *c, const char *operation)
+{
+    lite_check(e, db_done((struct db_query *)c), operation);
+}
+
+/* ---- opening */
 
 static int make_directory(const char *dir, struct buf *why)
 {
@@ -151,134 +148,107 @@ static int make_directory(const char *dir, struct buf *why)
     return 0;
 }
 
-int store_explain(struct store *s, const char *operation, struct buf *why)
+static int set_up_connection(struct engine *e, struct buf *why)
 {
-    s->failed = false;
-    store_fail(s, operation);
-    buf_clear(why);
-    buf_add_text(why, s->why);
-    return -1;
-}
-
-static int set_journal(struct store *s, struct buf *why)
-{
-    char mode[16] = "";
-    bool network = on_network_file_system(s->set->store);
-
-    /* The journal mode lasts in the file; asking for what it has already takes no lock. */
-    if (!db_scalar_text(s->db,
-                        network ? "PRAGMA journal_mode = TRUNCATE" : "PRAGMA journal_mode = WAL",
-                        mode, sizeof mode))
-        return store_explain(s, "open the database", why);
-    if (strcmp(mode, "wal") != 0)
-        log_line(P110, NULL,
-                 "%s: no write-ahead log (journal mode %s%s): slower, and readers "
-                 "may delay the server; use a local disk",
-                 s->set->store, mode, network ? ", network file system" : "");
-    return 0;
-}
-
-static int set_up_connection(struct store *s, struct buf *why)
-{
-    if (db_exec(s->db, s->set->durability == DURABILITY_FULL ? "PRAGMA synchronous = FULL"
+    if (db_exec(e->db, e->set->durability == DURABILITY_FULL ? "PRAGMA synchronous = FULL"
                                                              : "PRAGMA synchronous = NORMAL")
             == -1
         /* what is removed leaves no text behind, not even where a page was split before */
-        || db_exec(s->db, "PRAGMA secure_delete = ON") == -1
-        || db_exec(s->db, "PRAGMA temp_store = MEMORY") == -1)
-        return store_explain(s, "set up the database", why);
+        || db_exec(e->db, "PRAGMA secure_delete = ON") == -1
+        || db_exec(e->db, "PRAGMA temp_store = MEMORY") == -1)
+        return lite_explain(e, "set up the database", why);
     return 0;
 }
 
-static int write_version(struct store *s)
+static int write_version(struct engine *e)
 {
     char pragmas[96];
 
     snprintf(pragmas, sizeof pragmas, "PRAGMA application_id = %d; PRAGMA user_version = %d",
              STORE_APPLICATION_ID, STORE_VERSION);
-    return db_exec(s->db, pragmas);
+    return db_exec(e->db, pragmas);
 }
 
-static int create(struct store *s, struct buf *why)
+static int create(struct engine *e, struct buf *why)
 {
-    if (db_scalar(s->db, "SELECT count(*) FROM sqlite_schema", -1) != 0) {
+    if (db_scalar(e->db, "SELECT count(*) FROM sqlite_schema", -1) != 0) {
         buf_addf(
             why,
             "cannot use %s/pollux.db: it is another program's database; remove it, or name another "
             "directory with the key `store`",
-            s->set->store);
+            e->set->store);
         return -1;
     }
-    if (db_exec(s->db, SQL_SCHEMA) == -1 || db_exec(s->db, SQL_VIEWS) == -1
-        || write_version(s) == -1)
-        return store_explain(s, "create the tables", why);
+    if (db_exec(e->db, SQL_SCHEMA) == -1 || db_exec(e->db, SQL_VIEWS) == -1
+        || write_version(e) == -1)
+        return lite_explain(e, "create the tables", why);
     return 0;
 }
 
 /* From VERSION to the next. */
-static int upgrade_step(struct store *s, int64_t version, struct buf *why)
+static int upgrade_step(struct engine *e, int64_t version, struct buf *why)
 {
     static const char *const steps[STORE_VERSION] = { [1] = SQL_UPGRADE_1, [2] = SQL_UPGRADE_2,
                                                       [3] = SQL_UPGRADE_3, [4] = SQL_UPGRADE_4 };
 
-    if (db_exec(s->db, steps[version]) == -1 || write_version(s) == -1)
-        return store_explain(s, "upgrade the tables", why);
+    if (db_exec(e->db, steps[version]) == -1 || write_version(e) == -1)
+        return lite_explain(e, "upgrade the tables", why);
     return 0;
 }
 
 /* The file's version; -1: it cannot be used, and WHY says why. */
-static int64_t read_version(struct store *s, struct buf *why)
+static int64_t read_version(struct engine *e, struct buf *why)
 {
-    int64_t version = db_scalar(s->db, "PRAGMA user_version", -1);
+    int64_t version = db_scalar(e->db, "PRAGMA user_version", -1);
 
     if (version == -1)
-        return store_explain(s, "open the database", why);
+        return lite_explain(e, "open the database", why);
     if (version > STORE_VERSION) {
         buf_addf(why,
                  "cannot use %s/pollux.db: a newer version of this program wrote it (schema %lld, "
                  "this one knows "
                  "%d); run that version, or name another directory with the key `store`",
-                 s->set->store, (long long)version, STORE_VERSION);
+                 e->set->store, (long long)version, STORE_VERSION);
         return -1;
     }
     return version;
 }
 
 /* Bring the file to STORE_VERSION. Several processes may try at once: the first does it. */
-static int upgrade(struct store *s, struct buf *why)
+static int upgrade(struct engine *e, struct buf *why)
 {
-    if (db_exec(s->db, "BEGIN IMMEDIATE") == -1)
-        return store_explain(s, "open the database", why);
-    int64_t version = read_version(s, why);
-    int code = version == -1 ? -1 : version == 0 ? create(s, why) : 0;
+    if (db_exec(e->db, "BEGIN IMMEDIATE") == -1)
+        return lite_explain(e, "open the database", why);
+    int64_t version = read_version(e, why);
+    int code = version == -1 ? -1 : version == 0 ? create(e, why) : 0;
     for (; code == 0 && version > 0 && version < STORE_VERSION; version++)
-        code = upgrade_step(s, version, why);
-    if (code == 0 && db_exec(s->db, "COMMIT") == -1)
-        code = store_explain(s, "create the tables", why);
+        code = upgrade_step(e, version, why);
+    if (code == 0 && db_exec(e->db, "COMMIT") == -1)
+        code = lite_explain(e, "create the tables", why);
     if (code == -1)
-        db_exec(s->db, "ROLLBACK");
+        db_exec(e->db, "ROLLBACK");
     return code;
 }
 
 /* Make the file ready, whatever state it is in. A newer version's is not touched. */
-static int prepare(struct store *s, struct buf *why)
+static int prepare(struct engine *e, struct buf *why)
 {
-    int64_t version = read_version(s, why);
+    int64_t version = read_version(e, why);
 
-    if (version == -1 || set_journal(s, why) == -1 || set_up_connection(s, why) == -1)
+    if (version == -1 || wal_begin(e, why) == -1 || set_up_connection(e, why) == -1)
         return -1;
-    return version == STORE_VERSION ? 0 : upgrade(s, why);
+    return version == STORE_VERSION ? 0 : upgrade(e, why);
 }
 
 /* The same, patiently: another process that opens or leaves the file at this moment may lock it
  * without SQLite's waiting for it. */
-static int prepare_patiently(struct store *s, struct buf *why)
+static int prepare_patiently(struct engine *e, struct buf *why)
 {
     struct timespec pause = { 0, 10000000L };
     int code;
 
     for (int tries = 0;
-         (code = prepare(s, why)) == -1 && db_cause(s->db) == DB_CAUSE_BUSY && tries < OPEN_TRIES;
+         (code = prepare(e, why)) == -1 && db_cause(e->db) == DB_CAUSE_BUSY && tries < OPEN_TRIES;
          tries++)
         nanosleep(&pause, NULL);
     if (code == 0)
@@ -286,51 +256,51 @@ static int prepare_patiently(struct store *s, struct buf *why)
     return code;
 }
 
-int store_open(struct store **out, const struct settings *set, struct buf *why)
+/* Everything that may fail. 0, or -1 with a sentence in WHY. */
+static int open_file(struct engine *e, struct buf *why)
 {
     char path[PATH_MAX];
-    struct store *s = calloc(1, sizeof *s);
 
-    *out = s;
-    if (s == NULL) {
+    if (make_directory(e->set->store, why) == -1)
+        return -1;
+    snprintf(path, sizeof path, "%s/pollux.db", e->set->store);
+    if (db_open(&e->db, path, true, false, BUSY_MS) == -1)
+        return lite_explain(e, "open the database", why);
+    if (prepare_patiently(e, why) == -1)
+        return -1;
+    if (db_prepare(e->db, statements, Q_COUNT) == -1)
+        return lite_explain(e, "prepare the statements", why);
+    return bell_open(e, why);
+}
+
+int engine_open(struct engine **out, const struct settings *set, struct failure *failure,
+                struct buf *why)
+{
+    struct engine *e = calloc(1, sizeof *e);
+
+    *out = e;
+    if (e == NULL) {
         buf_add_text(why, "cannot open the store: out of memory");
         return -1;
     }
-    s->set = set;
-    s->wake.bell = s->wake.watch = -1;
-    s->rest.newer = s->rest.older = &s->rest;
-    s->epoch = 1;
-    if (getrandom(&s->seen.key, sizeof s->seen.key, 0) == -1)
-        s->seen.key = (uint64_t)(uintptr_t)s;
-    if (make_directory(set->store, why) == -1)
-        goto fail;
-    snprintf(path, sizeof path, "%s/pollux.db", set->store);
-    if (db_open(&s->db, path, true, false, BUSY_MS) == -1) {
-        store_explain(s, "open the database", why);
-        goto fail;
+    e->set = set;
+    e->failure = failure;
+    e->bell.fd = e->bell.watch = -1;
+    if (open_file(e, why) == 0) {
+        failure_over(failure);
+        return 0;
     }
-    if (prepare_patiently(s, why) == -1)
-        goto fail;
-    if (db_prepare(s->db, statements, Q_COUNT) == -1) {
-        store_explain(s, "prepare the statements", why);
-        goto fail;
-    }
-    if (store_open_bell(s, why) == -1)
-        goto fail;
-    s->failed = false;
-    return 0;
-
-fail:
-    store_close(s);
+    engine_close(e);
     *out = NULL;
     return -1;
 }
 
-int store_probe(const struct settings *set, struct buf *why)
+int engine_probe(const struct settings *set, struct buf *why)
 {
     char path[PATH_MAX];
     struct stat st;
-    struct store s = { .set = set };
+    struct failure failure = { .failed = false };
+    struct engine e = { .set = set, .failure = &failure };
     int code = 0;
 
     if (stat(set->store, &st) == -1 && errno == ENOENT) {
@@ -348,123 +318,78 @@ int store_probe(const struct settings *set, struct buf *why)
                  strerror(errno), (long)geteuid());
         return -1;
     }
-    if (db_open(&s.db, path, false, true, BUSY_MS) == -1)
-        code = store_explain(&s, "open the database", why);
-    else if (read_version(&s, why) == -1)
+    if (db_open(&e.db, path, false, true, BUSY_MS) == -1)
+        code = lite_explain(&e, "open the database", why);
+    else if (read_version(&e, why) == -1)
         code = -1;
-    db_close(s.db);
+    db_close(e.db);
     return code;
 }
 
-/* What is left in the write-ahead log is read by whoever opens the store next. */
-static bool is_wal_short(const struct store *s)
+void engine_close(struct engine *e)
 {
-    char path[PATH_MAX];
-    struct stat st;
-
-    snprintf(path, sizeof path, "%s/pollux.db-wal", s->set->store);
-    return stat(path, &st) == 0 && st.st_size <= WAL_LEFT;
-}
-
-void store_close(struct store *s)
-{
-    if (s == NULL)
+    if (e == NULL)
         return;
-    if (s->leave_wal && is_wal_short(s))
-        db_leave_wal(s->db);
-    store_forget(s);
-    store_release_rooms(s);
-    store_close_bell(s);
-    free(s->deliveries);
-    free(s->said);
-    seen_clear(&s->seen);
-    buf_release(&s->marks);
-    buf_release(&s->words);
-    buf_release(&s->scratch);
-    db_close(s->db);
-    free(s);
+    wal_end(e);
+    bell_close(e);
+    db_close(e->db);
+    free(e);
 }
 
-int store_is_kept(struct store *s, struct buf *why)
+/* ---- the transaction */
+
+bool engine_begin(struct engine *e)
 {
-    s->kept = true;
-    return db_exec(s->db, "PRAGMA wal_autocheckpoint = 0") == 0
-               ? 0
-               : store_explain(s, "set up the database", why);
+    /* where there was no memory for rolling back either */
+    if (db_in_transaction(e->db))
+        lite_run(e, db_query(e->db, Q_turn_rollback), "end a failed transaction");
+    if (!e->failure->failed)
+        lite_run(e, db_query(e->db, Q_turn_begin), "begin a transaction");
+    e->begun = !e->failure->failed;
+    return e->begun;
 }
 
-void store_leave_wal(struct store *s)
+bool engine_has_changed(struct engine *e)
 {
-    s->leave_wal = s->set->keep_payloads && s->set->keep_addresses;
+    int64_t version = lite_number(e, db_query(e->db, Q_store_version), 0,
+                                  "see whether others have stored anything");
+    bool changed = version != e->version || e->failure->failed;
+
+    e->version = version;
+    return changed;
 }
 
-/* ---- the turn's transaction */
-
-bool store_begin(struct store *s)
+bool engine_commit(struct engine *e)
 {
-    if (s->failed)
+    lite_run(e, db_query(e->db, Q_turn_commit), "commit a transaction");
+    if (e->failure->failed)
         return false;
-    if (!s->begun) {
-        /* where there was no memory for rolling back either */
-        if (db_in_transaction(s->db))
-            store_check(s, db_run(db_query(s->db, Q_turn_rollback)), "end a failed transaction");
-        if (!s->failed)
-            store_check(s, db_run(db_query(s->db, Q_turn_begin)), "begin a transaction");
-        s->begun = !s->failed;
-        if (s->begun)
-            store_check_cache(s);
-    }
-    return s->begun && !s->failed;
+    e->begun = false;
+    holder_committed(e);
+    bell_ring(e);
+    return true;
 }
 
-int store_commit(struct store *s)
+void engine_rollback(struct engine *e)
 {
-    if (!s->begun && !s->failed) {
-        store_rest(s);
-        return 0;
-    }
-    store_write_deliveries(s);
-    store_write_sessions(s);
-    store_write_requests(s);
-    if (!s->failed)
-        store_check(s, db_run(db_query(s->db, Q_turn_commit)), "commit a transaction");
-    if (s->failed)
-        return -1;
-    s->begun = false;
-    store_hold_committed(s);
-    store_rest(s);
-    store_ring(s);
-    return 0;
+    db_refuse(e->db, false);
+    if (e->begun && db_in_transaction(e->db))
+        db_run(db_query(e->db, Q_turn_rollback));
+    e->begun = false;
+    e->bell.ring = false;
+    holder_undone(e);
 }
 
-bool store_begun(const struct store *s)
+int64_t engine_written(const struct engine *e)
 {
-    return s->begun;
-}
-
-void store_rollback(struct store *s)
-{
-    db_refuse(s->db, false);
-    if (s->begun && db_in_transaction(s->db))
-        db_run(db_query(s->db, Q_turn_rollback));
-    s->begun = false;
-    s->failed = false;
-    s->wake.ring = false;
-    store_hold_undone(s);
-    store_forget(s);
-    store_forget_requests(s);
-}
-
-int64_t store_written(struct store *s)
-{
-    return db_total_changes(s->db) + (int64_t)(s->delivery_count - s->delivery_rows);
+    return db_total_changes(e->db);
 }
 
 /* ---- figures */
 
-int store_figures(struct store *s, struct store_figures *f)
+int engine_figures(struct engine *e, struct store_figures *f)
 {
-    struct db_query *q = db_query(s->db, Q_store_figures);
+    struct db_query *q = db_query(e->db, Q_store_figures);
 
     *f = (struct store_figures){ 0 };
     if (db_next(q) == DB_ROW)
@@ -473,9 +398,9 @@ int store_figures(struct store *s, struct store_figures *f)
                                      .channels = db_int(q, 2),
                                      .queued = db_int(q, 3),
                                      .log_rows = db_int(q, 4) };
-    stats_sizes(f, s->set->store);
+    stats_sizes(f, e->set->store);
     int code = db_done(q);
-    if (s->begun)
-        store_check(s, code, "count what there is");
+    if (e->begun)
+        lite_check(e, code, "count what there is");
     return code;
 }

@@ -1,8 +1,5 @@
-/* session.c - sessions: reading them into objects and writing them back. */
-#include "store/sqlite/engine.h"
-
-#include <stdio.h>
-#include <stdlib.h>
+/* session.c - rows of sessions, and of which requests came. */
+#include "store/sqlite/lite.h"
 
 /* ---- reading */
 
@@ -39,6 +36,8 @@ enum {
 
 static void read_session(struct db_query *q, struct session *session)
 {
+    session->id = db_int(q, SE_ID);
+    span_copy(db_text(q, SE_SID), session->sid, sizeof session->sid);
     span_copy(db_text(q, SE_ADDRESS), session->address, sizeof session->address);
     span_copy(db_text(q, SE_ORIGIN), session->origin, sizeof session->origin);
     session->shim = db_int(q, SE_SHIM) != 0;
@@ -65,198 +64,86 @@ static void read_session(struct db_query *q, struct session *session)
     session->posted = db_int(q, SE_POSTED);
 }
 
-static void read_partial(struct store *s, struct entry *e)
+/* The session that Q, with its parameter bound, finds. Ends Q. */
+static bool read_row(struct engine *e, struct db_query *q, struct session_row *row)
 {
-    struct db_query *q = db_query(s->db, Q_partial_read);
+    bool found = db_next(q) == DB_ROW;
 
-    db_put_int(q, 1, e->session.id);
-    while (db_next(q) == DB_ROW)
-        buf_add_span(&e->session.partial, db_text(q, 0));
-    store_check(s, db_done(q), "read half an event");
-    e->stored_partial = e->session.partial.len;
-    if (!buf_ok(&e->session.partial))
-        store_no_memory(s);
-}
-
-/* The session that Q, with its parameter bound, finds; with its sockets. Ends Q. */
-static struct session *load(struct store *s, struct db_query *q)
-{
-    struct entry *e = NULL;
-    char sid[ID_LEN + 1];
-    bool half = false;
-
-    if (db_next(q) == DB_ROW && span_copy(db_text(q, SE_SID), sid, sizeof sid)
-        && (e = store_remember(s, db_int(q, SE_ID), sid)) != NULL) {
-        read_session(q, &e->session);
-        e->holder = db_int(q, SE_HOLDER);
-        e->stored_due_ms = e->session.due_ms;
-        half = db_int(q, SE_HALF) != 0;
+    if (found) {
+        *row = (struct session_row){ .holder = db_int(q, SE_HOLDER),
+                                     .half = db_int(q, SE_HALF) != 0 };
+        read_session(q, &row->session);
     }
-    store_check(s, db_done(q), "read a session");
-    if (half)
-        read_partial(s, e);
-    if (e != NULL)
-        store_read_sockets(s, e);
-    return e == NULL || s->failed ? NULL : &e->session;
+    lite_check(e, db_done(q), "read a session");
+    return found && !e->failure->failed;
 }
 
-/* What is lent of E. */
-static struct session *lend(struct entry *e)
+bool engine_session_by_sid(struct engine *e, struct span sid, struct session_row *row)
 {
-    return e->session.ended ? NULL : &e->session;
-}
+    struct db_query *q = db_query(e->db, Q_session_find);
 
-struct session *store_session(struct store *s, struct span sid)
-{
-    if (!store_begin(s))
-        return NULL;
-    struct entry *e = store_recall_sid(s, sid);
-    if (e != NULL)
-        return lend(e);
-    struct db_query *q = db_query(s->db, Q_session_find);
     db_put_text(q, 1, sid);
-    return load(s, q);
+    return read_row(e, q, row);
 }
 
-struct session *store_session_by_id(struct store *s, int64_t id)
+bool engine_session_by_id(struct engine *e, int64_t id, struct session_row *row)
 {
-    if (!store_begin(s))
-        return NULL;
-    struct entry *e = store_recall(s, id);
-    if (e != NULL)
-        return lend(e);
-    struct db_query *q = db_query(s->db, Q_session_get);
+    struct db_query *q = db_query(e->db, Q_session_get);
+
     db_put_int(q, 1, id);
-    return load(s, q);
+    return read_row(e, q, row);
 }
 
-struct session *store_session_due(struct store *s, int64_t now, int64_t *next_ms)
+void engine_partial(struct engine *e, int64_t session, struct buf *partial)
 {
-    int64_t id = 0;
+    struct db_query *q = db_query(e->db, Q_partial_read);
 
-    *next_ms = INT64_MAX;
-    if (s->failed)
-        return NULL;
-    struct db_query *q = db_query(s->db, Q_session_due);
-    if (db_next(q) == DB_ROW) {
-        id = db_int(q, 0);
-        *next_ms = db_int(q, 1);
+    db_put_int(q, 1, session);
+    while (db_next(q) == DB_ROW)
+        buf_add_span(partial, db_text(q, 0));
+    lite_check(e, db_done(q), "read half an event");
+}
+
+bool engine_session_due(struct engine *e, int64_t *session, int64_t *due_ms)
+{
+    struct db_query *q = db_query(e->db, Q_session_due);
+    bool found = db_next(q) == DB_ROW;
+
+    if (found) {
+        *session = db_int(q, 0);
+        *due_ms = db_int(q, 1);
     }
-    store_check(s, db_done(q), "look for sessions that are due");
-    return id != 0 && *next_ms <= now ? store_session_by_id(s, id) : NULL;
+    lite_check(e, db_done(q), "look for sessions that are due");
+    return found && !e->failure->failed;
 }
 
-static void write_due(struct store *s, const struct session *session)
+int64_t engine_session_count(struct engine *e, const char *address)
 {
-    struct db_query *q = db_query(s->db, Q_session_move_due);
+    struct db_query *q = db_query(e->db, Q_visitor_count);
 
-    db_put_int(q, 1, session->id);
-    db_put_int(q, 2, session->due_ms);
-    store_check(s, db_run(q), "store a session's deadline");
-}
-
-void store_session_due_done(struct store *s, struct session *session)
-{
-    if (session->ended || !store_begin(s))
-        return;
-    write_due(s, session);
-    store_entry(session)->stored_due_ms = session->due_ms;
-}
-
-int64_t store_session_count(struct store *s, const char *address)
-{
-    int64_t count = 0;
-
-    if (!store_begin(s))
-        return 0;
-    struct db_query *q = db_query(s->db, Q_visitor_count);
     db_put_text(q, 1, span_of(address));
-    if (db_next(q) == DB_ROW)
-        count = db_int(q, 0);
-    store_check(s, db_done(q), "count sessions");
-    return count;
+    return lite_number(e, q, 0, "count sessions");
 }
 
 /* ---- writing */
 
-struct session *store_session_open(struct store *s, const struct session *new, int64_t now)
+int64_t engine_add_session(struct engine *e, const struct session *new)
 {
-    char sid[ID_LEN + 1];
+    struct db_query *q = db_query(e->db, Q_session_insert);
 
-    if (!store_begin(s))
-        return NULL;
-    if (id_make(sid) == -1) {
-        store_lacks(s, "make a session id: the kernel gives no random numbers");
-        return NULL;
-    }
-    struct db_query *q = db_query(s->db, Q_session_insert);
-    db_put_text(q, 1, span_of(sid));
+    db_put_text(q, 1, span_of(new->sid));
     db_put_text(q, 2, span_of(new->address));
     db_put_text(q, 3, span_of(new->origin));
     db_put_int(q, 4, new->shim);
-    db_put_int(q, 5, now);
+    db_put_int(q, 5, new->opened_ms);
     db_put_int(q, 6, new->due_ms);
     db_put_int(q, 7, (int64_t)new->opened_t);
-    store_check(s, db_run(q), "open a session");
-    int64_t id = s->failed ? 0 : db_last_id(s->db);
-    struct entry *e = s->failed ? NULL : store_remember(s, id, sid);
-    if (e == NULL)
-        return NULL;
-    struct session *session = &e->session;
-    *session = *new;
-    session->id = id;
-    memcpy(session->sid, sid, sizeof sid);
-    session->opened_ms = now;
-    session->changed = true;
-    e->stored_due_ms = new->due_ms;
-    return session;
+    return lite_add(e, q, "open a session");
 }
 
-static void delete_partial(struct store *s, struct entry *e)
+void engine_write_session(struct engine *e, const struct session *session, int64_t holder)
 {
-    struct db_query *q = db_query(s->db, Q_partial_delete);
-
-    db_put_int(q, 1, e->session.id);
-    store_check(s, db_run(q), "forget half an event");
-    e->stored_partial = 0;
-}
-
-void store_session_end(struct store *s, struct session *session)
-{
-    if (!store_begin(s))
-        return;
-    if (store_entry(session)->stored_partial != 0)
-        delete_partial(s, store_entry(session));
-    struct db_query *q = db_query(s->db, Q_session_delete);
-    db_put_int(q, 1, session->id);
-    store_check(s, db_run(q), "end a session");
-    q = db_query(s->db, Q_polling_delete);
-    db_put_int(q, 1, session->id);
-    store_check(s, db_run(q), "end a session");
-    session->ended = true;
-}
-
-/* Only what has come since is written: it may be much, and come in many small requests. */
-static void write_partial(struct store *s, struct entry *e)
-{
-    const struct buf *partial = &e->session.partial;
-
-    if (e->session.partial_over && e->stored_partial != 0)
-        delete_partial(s, e);
-    e->session.partial_over = false;
-    if (partial->len <= e->stored_partial)
-        return;
-    struct db_query *q = db_query(s->db, Q_partial_add);
-    db_put_int(q, 1, e->session.id);
-    db_put_blob(q, 2, (struct span){ partial->data + e->stored_partial,
-                                     partial->len - e->stored_partial });
-    store_check(s, db_run(q), "store half an event");
-    e->stored_partial = partial->len;
-}
-
-static void write_session(struct store *s, const struct session *session)
-{
-    struct db_query *q = db_query(s->db, Q_polling_write);
+    struct db_query *q = db_query(e->db, Q_polling_write);
 
     db_put_int(q, 1, session->id);
     db_put_int(q, 2, session->ping_ms);
@@ -265,7 +152,7 @@ static void write_session(struct store *s, const struct session *session)
     db_put_int(q, 5, (int64_t)session->last_poll);
     db_put_int(q, 6, session->poll);
     db_put_int(q, 7, session->polled_ms);
-    db_put_int(q, 8, store_holder(session));
+    db_put_int(q, 8, holder);
     db_put_int(q, 9, session->answer);
     db_put_int(q, 10, session->rate_ms);
     db_put_int(q, 11, session->rate);
@@ -278,21 +165,86 @@ static void write_session(struct store *s, const struct session *session)
     db_put_int(q, 18, session->overtaken);
     db_put_int(q, 19, (int64_t)session->posting);
     db_put_int(q, 20, session->posted);
-    store_check(s, db_run(q), "store a session");
+    lite_run(e, q, "store a session");
 }
 
-void store_write_sessions(struct store *s)
+void engine_write_due(struct engine *e, int64_t session, int64_t due_ms)
 {
-    for (struct entry *e = s->entries; e != NULL && !s->failed; e = e->next) {
-        store_write_sockets(s, &e->session);
-        if (e->session.ended)
-            continue;
-        if (e->session.changed)
-            write_session(s, &e->session);
-        write_partial(s, e);
-        if (e->session.due_ms != e->stored_due_ms)
-            write_due(s, &e->session);
-        e->session.changed = false;
-        e->stored_due_ms = e->session.due_ms;
-    }
+    struct db_query *q = db_query(e->db, Q_session_move_due);
+
+    db_put_int(q, 1, session);
+    db_put_int(q, 2, due_ms);
+    lite_run(e, q, "store a session's deadline");
+}
+
+void engine_add_partial(struct engine *e, int64_t session, struct span piece)
+{
+    struct db_query *q = db_query(e->db, Q_partial_add);
+
+    db_put_int(q, 1, session);
+    db_put_blob(q, 2, piece);
+    lite_run(e, q, "store half an event");
+}
+
+void engine_drop_partial(struct engine *e, int64_t session)
+{
+    struct db_query *q = db_query(e->db, Q_partial_delete);
+
+    db_put_int(q, 1, session);
+    lite_run(e, q, "forget half an event");
+}
+
+void engine_drop_session(struct engine *e, int64_t session)
+{
+    struct db_query *q = db_query(e->db, Q_session_delete);
+
+    db_put_int(q, 1, session);
+    lite_run(e, q, "end a session");
+    q = db_query(e->db, Q_polling_delete);
+    db_put_int(q, 1, session);
+    lite_run(e, q, "end a session");
+}
+
+/* ---- which requests came */
+
+#define TRIM_ROWS 128
+
+struct cursor *engine_requests(struct engine *e, int64_t after)
+{
+    struct db_query *q = db_query(e->db, Q_request_newest);
+
+    db_put_int(q, 1, after);
+    return (struct cursor *)q;
+}
+
+bool engine_next_requests(struct cursor *c, int64_t *row, int64_t *at_ms, struct span *marks)
+{
+    struct db_query *q = (struct db_query *)c;
+
+    if (db_next(q) != DB_ROW)
+        return false;
+    *row = db_int(q, 0);
+    *at_ms = db_int(q, 1);
+    *marks = db_text(q, 2);
+    return true;
+}
+
+int64_t engine_add_requests(struct engine *e, int64_t at_ms, struct span marks)
+{
+    struct db_query *q = db_query(e->db, Q_request_insert);
+
+    db_put_int(q, 1, at_ms);
+    db_put_blob(q, 2, marks);
+    return lite_add(e, q, "store which requests came");
+}
+
+void engine_trim_requests(struct engine *e, int64_t before_ms, int64_t after_ms, int64_t upto)
+{
+    struct db_query *q = db_query(e->db, Q_request_trim);
+
+    db_put_int(q, 1, TRIM_ROWS);
+    db_put_int(q, 2, before_ms);
+    db_put_int(q, 3, after_ms);
+    db_put_int(q, 4, upto);
+    lite_run(e, q, "remove old requests");
 }

@@ -1,10 +1,21 @@
-/* wal.c - the write-ahead log, brought into the database by a process of its own: nobody
- * who has asked for something waits for the disk meanwhile. */
-#include "store/sqlite/engine.h"
+/* wal.c - the write-ahead log: what was stored, until it is brought into the database. Who does that, and
+ * when:
+ *
+ *     the keeper, a process of its own   when there is much, so that nobody who has asked for something
+ *                                        waits for the disk meanwhile; where there is one, SQLite's own
+ *                                        way, at a commit, is switched off
+ *     a program that serves alone        SQLite at a commit; now and then its file is emptied
+ *     one that answers once and ends     nobody, while it is short: whoever opens the store next reads
+ *                                        it
+ *     any, between turns                 when its file has grown beyond all bounds
+ */
+#include "store/sqlite/lite.h"
 
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -12,7 +23,7 @@
 
 #define LOOK_MS 250                     /* while nothing is stored */
 #define BUSY_LOOK_MS 50
-#define BUSY_MS 20                      /* how long those who store may have to wait for us */
+#define KEEPER_BUSY_MS 20               /* how long those who store may have to wait for us */
 #define PAGES_WORTH_IT 2000             /* 8 MB; each time the disk is waited for three times */
 #define PASSES 2
 
@@ -23,6 +34,112 @@
 /* The log begins anew by itself when all of it has been copied before more is stored. Under a
  * steady load that never is: beyond so many pages, 32 MB, others wait for the rest of it. */
 #define PAGES_MOST 8192
+
+#define WAL_LEFT (1 << 20)              /* bytes: some fifty requests, read in half a millisecond */
+#define WAL_MOST 64000000               /* bytes; twice what the keeper lets it have */
+#define WAL_PATIENCE_MS 50
+
+/* ---- having one */
+
+/* SQLite's WAL needs memory shared between processes, which these cannot give. */
+static bool on_network_file_system(const char *dir)
+{
+    static const unsigned long network[] = { 0x6969 /* NFS */, 0x517b /* SMB */,
+                                             0xfe534d42 /* SMB2 */, 0xff534d42 /* CIFS */,
+                                             0x01021997 /* 9P */ };
+    struct statfs fs;
+
+    if (statfs(dir, &fs) == -1)
+        return false;
+    for (size_t i = 0; i < sizeof network / sizeof network[0]; i++)
+        if ((unsigned long)fs.f_type == network[i])
+            return true;
+    return false;
+}
+
+int wal_begin(struct engine *e, struct buf *why)
+{
+    char mode[16] = "";
+    bool network = on_network_file_system(e->set->store);
+
+    /* The journal mode lasts in the file; asking for what it has already takes no lock. */
+    if (!db_scalar_text(e->db,
+                        network ? "PRAGMA journal_mode = TRUNCATE" : "PRAGMA journal_mode = WAL",
+                        mode, sizeof mode))
+        return lite_explain(e, "open the database", why);
+    if (strcmp(mode, "wal") != 0)
+        log_line(P110, NULL,
+                 "%s: no write-ahead log (journal mode %s%s): slower, and readers "
+                 "may delay the server; use a local disk",
+                 e->set->store, mode, network ? ", network file system" : "");
+    return 0;
+}
+
+static off_t wal_bytes(const struct engine *e)
+{
+    char path[PATH_MAX];
+    struct stat st;
+
+    snprintf(path, sizeof path, "%s/pollux.db-wal", e->set->store);
+    return stat(path, &st) == 0 ? st.st_size : -1;
+}
+
+/* ---- by those who serve */
+
+/* Not where less is kept than was said: the log has all of it. */
+void engine_serves_once(struct engine *e)
+{
+    e->wal.leave = e->set->keep_payloads && e->set->keep_addresses;
+}
+
+void wal_end(struct engine *e)
+{
+    off_t bytes = e->wal.leave ? wal_bytes(e) : -1;
+
+    if (bytes >= 0 && bytes <= WAL_LEFT)
+        db_leave_wal(e->db);
+}
+
+int engine_has_keeper(struct engine *e, struct buf *why)
+{
+    e->wal.has_keeper = true;
+    return db_exec(e->db, "PRAGMA wal_autocheckpoint = 0") == 0
+               ? 0
+               : lite_explain(e, "set up the database", why);
+}
+
+/* SQLite begins its write-ahead log anew when it has been copied and nobody reads. While several
+ * processes are busy somebody always does, and the log would grow for as long. */
+static void bound_wal(struct engine *e)
+{
+    int pages, copied;
+
+    if (wal_bytes(e) > WAL_MOST)
+        db_checkpoint(e->db, DB_EMPTY, WAL_PATIENCE_MS, &pages, &copied);
+}
+
+/* Where no other process keeps the log short, what was removed is taken out of it here; not by those
+ * that answer and end. */
+static void empty_wal(struct engine *e, int64_t now)
+{
+    int pages = 0, copied = 0;
+
+    if (e->wal.empty_ms == 0)
+        e->wal.empty_ms = now + EMPTY_MS;
+    if (e->wal.has_keeper || now < e->wal.empty_ms)
+        return;
+    db_checkpoint(e->db, DB_EMPTY, WAL_PATIENCE_MS, &pages, &copied);
+    if (pages == 0)
+        e->wal.empty_ms = now + EMPTY_MS;
+}
+
+void wal_tend(struct engine *e, int64_t now)
+{
+    bound_wal(e);
+    empty_wal(e, now);
+}
+
+/* ---- by the keeper */
 
 struct keeper {
     struct db *db;
@@ -50,7 +167,7 @@ static void copy(struct keeper *k)
     for (int i = 0; i < PASSES; i++)
         db_checkpoint(k->db, DB_PASSIVE, 0, &pages, &copied);
     if (pages > PAGES_MOST)
-        db_checkpoint(k->db, DB_RESTART, BUSY_MS, &pages, &copied);
+        db_checkpoint(k->db, DB_RESTART, KEEPER_BUSY_MS, &pages, &copied);
 }
 
 static int64_t now_ms(void)
@@ -67,7 +184,7 @@ static void empty(struct keeper *k)
     int pages = 0, copied = 0;
 
     copy(k);
-    db_checkpoint(k->db, DB_EMPTY, BUSY_MS, &pages, &copied);
+    db_checkpoint(k->db, DB_EMPTY, KEEPER_BUSY_MS, &pages, &copied);
     if (pages == 0)
         k->empty_ms = now_ms() + EMPTY_MS;
 }
@@ -92,7 +209,7 @@ static int open_keeper(struct keeper *k, const struct settings *set)
     char path[PATH_MAX];
 
     snprintf(path, sizeof path, "%s/pollux.db", set->store);
-    if (db_open(&k->db, path, false, false, BUSY_MS) == -1
+    if (db_open(&k->db, path, false, false, KEEPER_BUSY_MS) == -1
         || db_exec(k->db, set->durability == DURABILITY_FULL ? "PRAGMA synchronous = FULL"
                                                              : "PRAGMA synchronous = NORMAL")
                == -1
@@ -104,7 +221,7 @@ static int open_keeper(struct keeper *k, const struct settings *set)
     return 0;
 }
 
-int store_keep(const struct settings *set)
+int engine_keep(const struct settings *set)
 {
     struct keeper k = { .index = -1 };
 

@@ -8,7 +8,7 @@
  * certificate fingerprint.) IPv4 may stand inside of a run that is no IPv6 address, as in
  * `10.0.0.1:5000`.
  */
-#include "store/sqlite/mask.h"
+#include "store/mask.h"
 
 static bool is_digit(char c)
 {

@@ -1,7 +1,7 @@
 /* mask.h - hide network addresses in a payload that is kept for reading. Session descriptions
  * and candidates hold people's IP addresses as text. Pure. */
-#ifndef POLLUX_STORE_SQLITE_MASK_H
-#define POLLUX_STORE_SQLITE_MASK_H
+#ifndef POLLUX_STORE_MASK_H
+#define POLLUX_STORE_MASK_H
 
 #include "base/buf.h"
 

@@ -1,14 +1,12 @@
 /* cache.c - sessions as objects. Those of the turn are lent to the rules, read once and
  * written once. Between turns the latest rest here, and are as good as their rows for as long as
  * no other process has stored anything. */
-#include "store/sqlite/engine.h"
+#include "store/work.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 /* Resting sessions: some 1.5 KB each. Those that talk are few; others come by once a heartbeat. */
 #define REST_MOST 1024
-#define WORDS_KEPT (1 << 20)            /* bytes of room for what a turn's messages say */
 
 static size_t by_id(int64_t id)
 {
@@ -26,20 +24,20 @@ static size_t by_sid(const char *sid)
 
 static void link_entry(struct store *s, struct entry *e)
 {
-    e->next_by_id = s->by_id[by_id(e->session.id)];
-    s->by_id[by_id(e->session.id)] = e;
-    e->next_by_sid = s->by_sid[by_sid(e->session.sid)];
-    s->by_sid[by_sid(e->session.sid)] = e;
+    e->next_by_id = s->cache.by_id[by_id(e->session.id)];
+    s->cache.by_id[by_id(e->session.id)] = e;
+    e->next_by_sid = s->cache.by_sid[by_sid(e->session.sid)];
+    s->cache.by_sid[by_sid(e->session.sid)] = e;
 }
 
 static void unlink_entry(struct store *s, const struct entry *e)
 {
-    struct entry **link = &s->by_id[by_id(e->session.id)];
+    struct entry **link = &s->cache.by_id[by_id(e->session.id)];
 
     while (*link != e)
         link = &(*link)->next_by_id;
     *link = e->next_by_id;
-    link = &s->by_sid[by_sid(e->session.sid)];
+    link = &s->cache.by_sid[by_sid(e->session.sid)];
     while (*link != e)
         link = &(*link)->next_by_sid;
     *link = e->next_by_sid;
@@ -61,13 +59,13 @@ static void leave_ring(struct store *s, struct entry *e)
     e->newer->older = e->older;
     e->older->newer = e->newer;
     e->rests = false;
-    s->resting--;
+    s->cache.resting--;
 }
 
 static void join_turn(struct store *s, struct entry *e)
 {
-    e->next = s->entries;
-    s->entries = e;
+    e->next = s->cache.entries;
+    s->cache.entries = e;
 }
 
 static void wake(struct store *s, struct entry *e)
@@ -81,16 +79,16 @@ static void wake(struct store *s, struct entry *e)
 static void rest(struct store *s, struct entry *e)
 {
     e->rests = true;
-    e->older = s->rest.older;
-    e->newer = &s->rest;
+    e->older = s->cache.rest.older;
+    e->newer = &s->cache.rest;
     e->older->newer = e;
-    s->rest.older = e;
-    s->resting++;
+    s->cache.rest.older = e;
+    s->cache.resting++;
 }
 
 static void drop_oldest(struct store *s)
 {
-    struct entry *oldest = s->rest.newer;
+    struct entry *oldest = s->cache.rest.newer;
 
     leave_ring(s, oldest);
     drop(s, oldest);
@@ -99,12 +97,10 @@ static void drop_oldest(struct store *s)
 /* Nothing is left of the turn but its sessions. */
 static void end_turn(struct store *s)
 {
-    s->entries = NULL;
-    s->wake.count = s->wake.next = 0;
-    s->delivery_count = s->delivery_rows = s->said_count = 0;
-    if (s->words.cap > WORDS_KEPT)
-        buf_release(&s->words);
-    buf_clear(&s->words);
+    s->cache.entries = NULL;
+    store_forget_woken(s);
+    store_deliveries_over(s);
+    store_said_over(s);
 }
 
 /* The turn's deliveries are rows like others. */
@@ -119,7 +115,7 @@ void store_rest(struct store *s)
 {
     struct entry *next;
 
-    for (struct entry *e = s->entries; e != NULL; e = next) {
+    for (struct entry *e = s->cache.entries; e != NULL; e = next) {
         next = e->next;
         age_queues(e);
         if (e->session.ended || e->session.partial.len != 0)
@@ -128,13 +124,13 @@ void store_rest(struct store *s)
             rest(s, e);
     }
     end_turn(s);
-    while (s->resting > REST_MOST)
+    while (s->cache.resting > REST_MOST)
         drop_oldest(s);
 }
 
 static void drop_resting(struct store *s)
 {
-    while (s->resting != 0)
+    while (s->cache.resting != 0)
         drop_oldest(s);
 }
 
@@ -143,30 +139,21 @@ void store_forget(struct store *s)
     struct entry *next;
 
     drop_resting(s);
-    for (struct entry *e = s->entries; e != NULL; e = next) {
+    for (struct entry *e = s->cache.entries; e != NULL; e = next) {
         next = e->next;
         drop(s, e);
     }
-    s->newest_delivery = 0;
-    s->epoch++;
+    store_forget_numbers(s);
+    s->rooms.epoch++;
     end_turn(s);
 }
 
-void store_check_cache(struct store *s)
+void store_forget_resting(struct store *s)
 {
-    int64_t version = 0;
-    struct db_query *q = db_query(s->db, Q_store_version);
-
-    if (db_next(q) == DB_ROW)
-        version = db_int(q, 0);
-    store_check(s, db_done(q), "see whether others have stored anything");
-    if (version != s->version || s->failed) {
-        drop_resting(s);
-        s->newest_delivery = 0;
-        s->requests_read = false;
-        s->epoch++;
-    }
-    s->version = version;
+    drop_resting(s);
+    store_forget_numbers(s);
+    s->requests.are_read = false;
+    s->rooms.epoch++;
 }
 
 /* ---- objects */
@@ -176,7 +163,7 @@ struct entry *store_remember(struct store *s, int64_t id, const char *sid)
     struct entry *e = calloc(1, sizeof *e);
 
     if (e == NULL) {
-        store_lacks(s, "read a session: out of memory; give the machine more");
+        failure_note(&s->failure, "cannot read a session: out of memory; give the machine more");
         return NULL;
     }
     e->session.id = id;
@@ -188,7 +175,7 @@ struct entry *store_remember(struct store *s, int64_t id, const char *sid)
 
 struct entry *store_recall(struct store *s, int64_t id)
 {
-    struct entry *e = s->by_id[by_id(id)];
+    struct entry *e = s->cache.by_id[by_id(id)];
 
     while (e != NULL && e->session.id != id)
         e = e->next_by_id;
@@ -203,7 +190,7 @@ struct entry *store_recall_sid(struct store *s, struct span sid)
     struct entry *e = NULL;
 
     if (sid.len == ID_LEN && span_copy(sid, text, sizeof text))
-        e = s->by_sid[by_sid(text)];
+        e = s->cache.by_sid[by_sid(text)];
     while (e != NULL && memcmp(e->session.sid, text, ID_LEN) != 0)
         e = e->next_by_sid;
     if (e != NULL)

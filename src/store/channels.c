@@ -1,0 +1,232 @@
+/* channels.c - channels and their members, as they were last read, for as long as nobody stores
+ * anything else. */
+#include "store/work.h"
+
+#include <stdlib.h>
+
+/* ---- lists of members */
+
+void members_release(struct members *m)
+{
+    free(m->list);
+    *m = (struct members){ 0 };
+}
+
+bool members_add(struct members *m, const struct member *member)
+{
+    if (m->count == m->cap) {
+        size_t cap = m->cap != 0 ? m->cap * 2 : 8;
+        struct member *list = realloc(m->list, cap * sizeof *list);
+        if (list == NULL)
+            return false;
+        m->list = list;
+        m->cap = cap;
+    }
+    m->list[m->count++] = *member;
+    return true;
+}
+
+/* False: the store has failed. */
+static bool add_member(struct store *s, struct members *m, const struct member *member)
+{
+    if (members_add(m, member))
+        return true;
+    failure_note(&s->failure,
+                 "cannot list a channel's members: out of memory; give the machine more");
+    return false;
+}
+
+/* ---- channels as they were last read */
+
+static struct room *place_of(struct store *s, int64_t channel)
+{
+    return &s->rooms.list[(uint64_t)channel % ROOMS];
+}
+
+static struct room *find_room(struct store *s, int64_t channel)
+{
+    struct room *room = place_of(s, channel);
+
+    return room->id == channel && room->epoch == s->rooms.epoch ? room : NULL;
+}
+
+static size_t place_of_name(struct span nsp, struct span name)
+{
+    uint64_t hash = 0xcbf29ce484222325; /* FNV-1a */
+
+    for (size_t i = 0; i < nsp.len; i++)
+        hash = (hash ^ (unsigned char)nsp.p[i]) * 0x100000001b3;
+    for (size_t i = 0; i < name.len; i++)
+        hash = (hash ^ (unsigned char)name.p[i]) * 0x100000001b3;
+    return hash % ROOMS;
+}
+
+static bool is_named(const struct room *room, struct span nsp, struct span name)
+{
+    return room->key_len == nsp.len + 1 + name.len && memcmp(room->key, nsp.p, nsp.len) == 0
+           && room->key[nsp.len] == '\0'
+           && memcmp(room->key + nsp.len + 1, name.p, name.len) == 0;
+}
+
+static struct room *find_named(struct store *s, struct span nsp, struct span name)
+{
+    struct room *room = find_room(s, s->rooms.named[place_of_name(nsp, name)]);
+
+    return room != NULL && room->id != 0 && is_named(room, nsp, name) ? room : NULL;
+}
+
+/* CHANNEL has this name. Without memory it is read again the next time. */
+static void keep_room(struct store *s, int64_t channel, struct span nsp, struct span name)
+{
+    struct room *room = place_of(s, channel);
+    size_t len = nsp.len + 1 + name.len;
+
+    room->id = 0;
+    if (len > room->key_cap) {
+        char *key = realloc(room->key, len);
+        if (key == NULL)
+            return;
+        room->key = key;
+        room->key_cap = len;
+    }
+    memcpy(room->key, nsp.p, nsp.len);
+    room->key[nsp.len] = '\0';
+    memcpy(room->key + nsp.len + 1, name.p, name.len);
+    room->key_len = len;
+    room->id = channel;
+    room->epoch = s->rooms.epoch;
+    room->listed = false;
+    s->rooms.named[place_of_name(nsp, name)] = channel;
+}
+
+/* Who is in CHANNEL changes. */
+static void forget_room(struct store *s, int64_t channel)
+{
+    struct room *room = find_room(s, channel);
+
+    if (room == NULL)
+        return;
+    room->id = 0;
+    room->listed = false;
+}
+
+void store_unlist(struct store *s, int64_t socket)
+{
+    struct channel channel = { .id = 0 };
+
+    while (engine_channel_of(s->engine, socket, channel.id, &channel))
+        forget_room(s, channel.id);
+}
+
+void store_release_rooms(struct store *s)
+{
+    for (size_t i = 0; i < ROOMS; i++) {
+        free(s->rooms.list[i].key);
+        members_release(&s->rooms.list[i].members);
+    }
+}
+
+/* ---- channels */
+
+int64_t store_channel(struct store *s, struct span nsp, struct span name)
+{
+    if (!store_begin(s))
+        return 0;
+    const struct room *room = find_named(s, nsp, name);
+    if (room != NULL)
+        return room->id;
+    int64_t id = engine_channel(s->engine, nsp, name);
+    if (id != 0)
+        keep_room(s, id, nsp, name);
+    return id;
+}
+
+int64_t store_channel_open(struct store *s, struct span nsp, struct span name, int64_t now)
+{
+    return store_begin(s) ? engine_add_channel(s->engine, nsp, name, now) : 0;
+}
+
+bool store_channel_of(struct store *s, int64_t socket, int64_t *after, struct channel *out)
+{
+    if (!store_begin(s) || !engine_channel_of(s->engine, socket, *after, out))
+        return false;
+    *after = out->id;
+    return true;
+}
+
+void store_join(struct store *s, int64_t channel, int64_t socket, const char *role, int64_t now)
+{
+    if (!store_begin(s))
+        return;
+    engine_add_member(s->engine, channel, socket, role, now);
+    forget_room(s, channel);
+}
+
+void store_part(struct store *s, int64_t channel, int64_t socket)
+{
+    if (!store_begin(s))
+        return;
+    engine_drop_member(s->engine, channel, socket);
+    forget_room(s, channel);
+}
+
+/* ---- members */
+
+/* The members of CHANNEL, in the order of their joining. */
+static const struct members *members_of(struct store *s, int64_t channel)
+{
+    struct room *room = find_room(s, channel);
+
+    if (room == NULL) {
+        room = place_of(s, channel);    /* without a name until somebody asks for it */
+        room->id = channel;
+        room->epoch = s->rooms.epoch;
+        room->listed = false;
+        room->key_len = 0;
+    }
+    if (!room->listed) {
+        engine_members(s->engine, channel, &room->members);
+        room->listed = !s->failure.failed;
+    }
+    return &room->members;
+}
+
+static bool is_listed(const struct members *m, int64_t socket)
+{
+    for (size_t i = 0; i < m->count; i++)
+        if (m->list[i].socket == socket)
+            return true;
+    return false;
+}
+
+bool store_is_member(struct store *s, int64_t channel, int64_t socket)
+{
+    return store_begin(s) && is_listed(members_of(s, channel), socket);
+}
+
+void store_members(struct store *s, int64_t channel, struct members *m)
+{
+    m->count = 0;
+    if (!store_begin(s))
+        return;
+    const struct members *all = members_of(s, channel);
+    for (size_t i = 0; i < all->count && add_member(s, m, &all->list[i]); i++)
+        ;
+}
+
+void store_peers(struct store *s, int64_t socket, struct members *m)
+{
+    struct channel channel;
+    int64_t after = 0;
+
+    m->count = 0;
+    while (store_channel_of(s, socket, &after, &channel)) {
+        const struct members *all = members_of(s, channel.id);
+        for (size_t i = 0; i < all->count; i++) {
+            if (all->list[i].socket == socket || is_listed(m, all->list[i].socket))
+                continue;
+            if (!add_member(s, m, &all->list[i]))
+                return;
+        }
+    }
+}
