@@ -6,12 +6,12 @@
  *     its socket is away                   its client closed the session, or answered no heartbeat
  *     its poll's connection has ended      the web server said so, or a probe made it say so
  *
- * and only when a grace has passed since: whoever was cut off for a moment comes back in it. Slow is
- * not gone. A page that sits in a blocking prompt() takes an answer and asks for no other, for
+ * and only when a grace has passed since: whoever was cut off for a moment comes back in it. Slow
+ * is not gone. A page that sits in a blocking prompt() takes an answer and asks for no other, for
  * minutes; a line may take seconds. So a poll that does not come is no evidence. A held poll of
  * whose end the web server would tell is a sign of life, once the word of an end just then has had
- * the time to come; where it may not tell, the answer is begun (a probe), which makes it look, and for
- * so long nothing is sure.
+ * the time to come; where it may not tell, the answer is begun (a probe), which makes it look, and
+ * for so long nothing is sure.
  */
 #ifndef POLLUX_RULES_PRESENCE_H
 #define POLLUX_RULES_PRESENCE_H

@@ -5,7 +5,6 @@
 
 #include "wire/json.h"
 
-/* Store MESSAGE and owe it to everyone in TO but EXCEPT (a socket's id, or 0). Returns its seq. */
 int64_t say_message(struct signaling *g, struct message *message, const struct members *to,
                     int64_t except)
 {
@@ -25,7 +24,6 @@ int64_t say_message(struct signaling *g, struct message *message, const struct m
     return seq;
 }
 
-/* Begin the server's event NAME in g->body; its arguments follow, each with a comma in front. */
 void say_begin(struct signaling *g, const char *name)
 {
     buf_clear(&g->body);
@@ -39,27 +37,14 @@ void say_string(struct signaling *g, struct span text)
     json_string_encode(&g->body, text);
 }
 
-/* End it, and send it to TO but EXCEPT, as being about CHANNEL. */
-void say_end(struct signaling *g, const char *name, struct span channel, const struct members *to,
-             int64_t except)
+void say_event(struct signaling *g, const char *name, struct span channel,
+               const struct members *to, int64_t except)
 {
-    buf_add_char(&g->body, ']');
     struct message m = {
         .type = SIO_EVENT, .channel = channel, .name = span_of(name), .body = buf_span(&g->body)
     };
-    if (to->count != 0)
-        say_message(g, &m, to, except);
-}
 
-/* The event NAME with CHANNEL's name, and ID unless NULL. */
-void say_channel(struct signaling *g, const char *name, struct span channel, const char *id,
-                 const struct members *to, int64_t except)
-{
-    say_begin(g, name);
-    say_string(g, channel);
-    if (id != NULL)
-        say_string(g, span_of(id));
-    say_end(g, name, channel, to, except);
+    say_message(g, &m, to, except);
 }
 
 struct members say_only(struct member *m)
@@ -67,7 +52,6 @@ struct members say_only(struct member *m)
     return (struct members){ m, 1, 1 };
 }
 
-/* A socket as a recipient, wherever it is. */
 struct member say_recipient(struct signaling *g, const struct socket *k)
 {
     const struct session *session =

@@ -1,8 +1,8 @@
 /* signaling.h - the rules: who joins, who hears what, who is away and who has left.
  *
  * One function an occasion. Knows neither HTTP nor SQL, reads no clock: the turn's time stands in
- * struct signaling. What goes wrong in the store sticks there (store/store.h) and is asked once, at the
- * turn's end.
+ * struct signaling. What goes wrong in the store sticks there (store/store.h) and is asked once,
+ * at the turn's end.
  */
 #ifndef POLLUX_RULES_SIGNALING_H
 #define POLLUX_RULES_SIGNALING_H
@@ -15,7 +15,7 @@ struct signaling {
     int64_t now;                        /* the turn's time */
     int64_t due_ms;                     /* call signaling_time() no later than then */
     size_t relayed;                     /* in this turn, once for each recipient */
-    size_t work;                        /* done besides rows written, in as many rows, since the start */
+    size_t work;                        /* done since the start besides rows written, in rows */
     int64_t asked;                      /* the roll call that the last slice came to; 0: all */
     struct members members;             /* scratch: recipients of what is being said */
     struct members seats;               /* scratch: a channel's members while it is being joined */
@@ -49,6 +49,9 @@ void signaling_close(struct signaling *g, struct session *session);
 /* Rows that may be written in one turn for what is due, however much that is: the rest waits for
  * the turns that follow, and requests come in between. */
 #define SIGNALING_SLICE 300
+
+/* Look so often when nothing is known to be due: another process may have died. */
+#define SIGNALING_SWEEP_MS 1000
 
 /* Whatever is due at the turn's time: windows that are over, roll calls; a slice of it if that is
  * much. Sets due_ms anew. */

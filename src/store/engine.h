@@ -5,19 +5,20 @@
  *                    engine.h       loads, writes, the transaction, words between processes
  *                    sqlite/        in one file
  *
- * Above it nothing knows how rows are kept; below it nothing knows what they mean. An engine is a folder
- * with these functions. It may rely on this:
+ * Above it nothing knows how rows are kept; below it nothing knows what they mean. An engine is a
+ * folder with these functions. It may rely on this:
  *
- *  - engine_begin() comes before all that is not said to do without, engine_commit() or engine_rollback()
- *    behind it.
+ *  - engine_begin() comes before all that is not said to do without, engine_commit() or
+ *    engine_rollback() behind it.
  *  - Nobody else writes between the two: who asks within a transaction and writes what follows from
  *    the answer is right.
- *  - Whatever fails notes so in the failure that engine_open() was given, which sticks until the turn is
- *    rolled back. After that loads find nothing, and what is written is of no account. So only few
- *    functions return whether they failed.
+ *  - Whatever fails notes so in the failure that engine_open() was given, which sticks until the
+ *    turn is rolled back. After that loads find nothing, and what is written is of no account. So
+ *    only few functions return whether they failed.
  *
- * Rows are named by numbers, which the engine gives; 0 is none. Those of messages and deliveries grow.
- * Spans are borrowed; those that are lent live until the next call. Times are milliseconds since 1970.
+ * Rows are named by numbers, which the engine gives; 0 is none. Those of messages and deliveries
+ * grow. Spans are borrowed; those that are lent live until the next call. Times are milliseconds
+ * since 1970.
  */
 #ifndef POLLUX_STORE_ENGINE_H
 #define POLLUX_STORE_ENGINE_H
@@ -45,8 +46,8 @@ int engine_keep(const struct settings *set);
 /* False: it failed. */
 bool engine_begin(struct engine *e);
 
-/* Within one: have others stored anything since this was asked last? Then what is known of rows is out
- * of date. */
+/* Within one: have others stored anything since this was asked last? Then what is known of rows is
+ * out of date. */
 bool engine_has_changed(struct engine *e);
 
 /* All that was written lasts, and those who were notified will hear of it. */
@@ -58,8 +59,8 @@ void engine_rollback(struct engine *e);
 /* Rows written since the engine was opened. */
 int64_t engine_written(const struct engine *e);
 
-/* A load of many rows: step through it, and always end it. OPERATION is for people, should it have failed:
- * "read sockets". */
+/* A load of many rows: step through it, and always end it. OPERATION is for people, should it have
+ * failed: "read sockets". */
 struct cursor;
 void engine_end_load(struct engine *e, struct cursor *c, const char *operation);
 
@@ -103,8 +104,8 @@ bool engine_next_requests(struct cursor *c, int64_t *row, int64_t *at_ms, struct
 /* Returns the row. */
 int64_t engine_add_requests(struct engine *e, int64_t at_ms, struct span marks);
 
-/* Remove some of the oldest rows: those from before BEFORE_MS, those from after AFTER_MS by a clock that was
- * wrong, and those up to row UPTO. */
+/* Remove some of the oldest rows: those from before BEFORE_MS, those from after AFTER_MS by a
+ * clock that was wrong, and those up to row UPTO. */
 void engine_trim_requests(struct engine *e, int64_t before_ms, int64_t after_ms, int64_t upto);
 
 /* ---- sockets */
@@ -118,13 +119,14 @@ bool engine_socket_by_private(struct engine *e, struct span private, struct sock
 bool engine_socket_by_public(struct engine *e, struct span public, struct socket *out);
 bool engine_socket_by_id(struct engine *e, int64_t id, struct socket *out);
 
-/* One that is away since before SINCE; the one that is to leave its channels first, and when. Need no
- * transaction. */
+/* One that is away since before SINCE; the one that is to leave its channels first, and when. Need
+ * no transaction. */
 bool engine_socket_expired(struct engine *e, int64_t since, struct socket *out);
 bool engine_socket_leaving(struct engine *e, struct socket *out, int64_t *leave_ms);
 
 /* Add K, of a client at ADDRESS; returns its number. */
-int64_t engine_add_socket(struct engine *e, const struct socket *k, struct span address, int64_t now);
+int64_t engine_add_socket(struct engine *e, const struct socket *k, struct span address,
+                          int64_t now);
 
 /* What it was heard of, and its greeting. */
 void engine_write_socket(struct engine *e, const struct socket *k);
@@ -172,7 +174,8 @@ void engine_drop_asking_of(struct engine *e, int64_t socket);
 struct kept { struct span body, attached; };
 
 /* Returns its seq. */
-int64_t engine_add_message(struct engine *e, const struct message *m, struct kept kept, int64_t now);
+int64_t engine_add_message(struct engine *e, const struct message *m, struct kept kept,
+                           int64_t now);
 
 /* One listener less waits for it. True: that was the last; its body is appended to BODY. */
 bool engine_hear_message(struct engine *e, int64_t seq, struct buf *body);
@@ -187,7 +190,7 @@ struct place {
     int64_t delivery, message;
     int64_t nth, upto_bytes;            /* running numbers: differences tell how much waits */
     bool sent;                          /* in the session that the socket is in */
-    size_t fresh;                       /* 1...: its place among the turn's; 0: of an earlier turn */
+    size_t fresh;                       /* 1...: its place among the turn's; 0: an earlier one */
 };
 
 /* A delivery of the turn; its row is written later. */
@@ -214,13 +217,14 @@ bool engine_queue_end(struct engine *e, int64_t socket, enum end which, struct q
 /* How many messages of SENDER wait for SOCKET, counted up to MOST. */
 int64_t engine_count_from(struct engine *e, int64_t socket, int64_t sender, int64_t most);
 
-/* What SESSION, whose only socket is ONLY, if not 0, was not sent yet, at most LIMIT; what was in the answer
- * to its poll. In order. O->socket is left to the caller, who is told its number. */
+/* What SESSION, whose only socket is ONLY, if not 0, was not sent yet, at most LIMIT; what was in
+ * the answer to its poll. In order. O->socket is left to the caller, who is told its number. */
 struct cursor *engine_owed(struct engine *e, int64_t session, int64_t only, size_t limit);
 struct cursor *engine_answered(struct engine *e, int64_t session, int64_t poll);
 bool engine_next_owed(struct cursor *c, struct owed *o, int64_t *socket);
 
-/* It is in the answer to the current poll of SESSION: one delivery; what is owed to SOCKET up to UPTO. */
+/* It is in the answer to the current poll of SESSION: one delivery; what is owed to SOCKET up to
+ * UPTO. */
 void engine_sent(struct engine *e, int64_t delivery, const struct session *session, int64_t now);
 void engine_sent_upto(struct engine *e, int64_t socket, int64_t upto, const struct session *session,
                       int64_t now);
@@ -237,8 +241,8 @@ void engine_arrived(struct engine *e, int64_t delivery, int64_t now);
 void engine_arrived_all(struct engine *e, const struct arriving *a, int64_t now);
 void engine_drop_greeting(struct engine *e, int64_t socket);
 
-/* The messages of those that are about to arrive, beyond delivery *AFTER, which moves on: at most MOST.
- * Returns how many. */
+/* The messages of those that are about to arrive, beyond delivery *AFTER, which moves on: at most
+ * MOST. Returns how many. */
 size_t engine_arriving(struct engine *e, const struct arriving *a, int64_t *after, int64_t *seqs,
                        size_t most);
 
@@ -250,17 +254,18 @@ void engine_notify(struct engine *e, int64_t session);
 /* See store_watch(). */
 int engine_watch(struct engine *e);
 
-/* Whom others have woken since the last call: at most MOST, *COUNT of them; ask again if it was as many. Needs no
- * transaction. -1 on failure, which does not stick. */
+/* Whom others have woken since the last call: at most MOST, *COUNT of them; ask again if it was as
+ * many. Needs no transaction. -1 on failure, which does not stick. */
 int engine_news(struct engine *e, int64_t *sessions, size_t most, size_t *count);
 
-/* This process as a holder of polls: a number that it has, from now on, and that tells the others whether it
- * lives. 0 when that failed. */
+/* This process as a holder of polls: a number that it has, from now on, and that tells the others
+ * whether it lives. 0 when that failed. */
 int64_t engine_hold(struct engine *e);
 bool engine_is_self(const struct engine *e, int64_t holder);
 bool engine_lives(const struct engine *e, int64_t holder);
 
-/* ---- figures and retention: without a transaction, but for engine_figures(), which may be in one */
+/* ---- figures and retention: without a transaction, but for engine_figures(), which may be in
+ * one */
 
 int engine_figures(struct engine *e, struct store_figures *f);
 

@@ -8,7 +8,7 @@
 
 struct failure {
     bool failed;
-    char why[FAILURE_WHY_MAX];          /* operation, object, cause, what to do; kept until the next */
+    char why[FAILURE_WHY_MAX];          /* operation, object, cause, what to do; until the next */
 };
 
 /* It fails for this reason, unless it has failed already. */

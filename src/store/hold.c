@@ -1,5 +1,5 @@
-/* hold.c - who holds a session's poll. Holders are numbers, which the engine gives; whether one lives it
- * alone can tell.
+/* hold.c - who holds a session's poll. Holders are numbers, which the engine gives; whether one
+ * lives it alone can tell.
  *
  * The life of a poll:
  *
@@ -11,9 +11,9 @@
  *     seen from the other processes: HERE is ELSEWHERE
  *
  * A poll that comes again to another process (a proxy asked twice, or the client's connection was
- * lost) while the first still has it is a twin: both hold it, since nobody knows which of the two the
- * client waits for. The one that it came to last is the holder; who answers wakes the other, which
- * then answers the same.
+ * lost) while the first still has it is a twin: both hold it, since nobody knows which of the two
+ * the client waits for. The one that it came to last is the holder; who answers wakes the other,
+ * which then answers the same.
  */
 #include "store/work.h"
 

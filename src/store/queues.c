@@ -151,7 +151,7 @@ bool store_has_room(struct store *s, const struct member *to, size_t size)
     return is_within(s, to, size, 1);
 }
 
-#define COUNTED_A_DELIVERY 32           /* messages are counted in the time that one delivery takes */
+#define COUNTED_A_DELIVERY 32           /* messages counted in the time of one delivery */
 
 bool store_is_crowded(struct store *s, const struct member *to, int64_t sender, size_t *work)
 {

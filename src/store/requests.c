@@ -1,5 +1,5 @@
-/* requests.c - which requests came already. One row for all that a turn took; each process keeps the
- * latest of all rows in memory, and reads what others have added. */
+/* requests.c - which requests came already. One row for all that a turn took; each process keeps
+ * the latest of all rows in memory, and reads what others have added. */
 #include "store/work.h"
 
 #define TRIM_EVERY 64                   /* rows */
@@ -30,7 +30,8 @@ static size_t put_row(struct store *s, struct span marks, int64_t now)
     return count;
 }
 
-/* Read what was stored since the last time, the latest first: of what nobody would keep, nothing. */
+/* Read what was stored since the last time, the latest first: of what nobody would keep,
+ * nothing. */
 static void catch_up(struct store *s, int64_t now)
 {
     int64_t row, at_ms, newest = 0;

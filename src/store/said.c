@@ -1,5 +1,5 @@
-/* said.c - messages: what was said in this turn, for those who hear it in the same turn; and what becomes
- * of a message once it was heard. What is owed to whom stands in queues.c. */
+/* said.c - messages: what was said in this turn, for those who hear it in the same turn; and what
+ * becomes of a message once it was heard. What is owed to whom stands in queues.c. */
 #include "store/work.h"
 
 #include <stdlib.h>
@@ -40,8 +40,8 @@ static bool keeps_all(const struct store *s)
     return s->set->keep_payloads && s->set->keep_addresses;
 }
 
-/* BODY, of which nobody is to hear any more, as it is kept: not at all, or without addresses; in said.scratch
- * for the time being. */
+/* BODY, of which nobody is to hear any more, as it is kept: not at all, or without addresses; in
+ * said.scratch for the time being. */
 static struct span reduced(struct store *s, struct span body)
 {
     buf_clear(&s->said.scratch);

@@ -94,8 +94,8 @@ struct socket *store_socket_open(struct store *s, struct session *session, struc
 }
 
 /* OUT was read from its row. If there is an object of its session, that is as good as the row or
- * newer: what this turn changed is written at its end. Outside of a transaction objects may be out of
- * date, and nothing is changed. */
+ * newer: what this turn changed is written at its end. Outside of a transaction objects may be out
+ * of date, and nothing is changed. */
 static bool found(struct store *s, struct socket *out)
 {
     struct entry *entry = s->begun && out->session != 0 ? store_recall(s, out->session) : NULL;

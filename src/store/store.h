@@ -36,7 +36,7 @@ struct socket {
     int64_t away_ms;                    /* 0: not away */
     int64_t gone_ms;                    /* 0: still in; else it left for good */
     int64_t heard;                      /* events taken from it, if the session is a shim's */
-    int64_t greeting;                   /* the delivery that answers its CONNECT, until it is sent */
+    int64_t greeting;                   /* delivery that answers its CONNECT, until it is sent */
     bool changed;
 };
 
@@ -48,7 +48,7 @@ struct session {
     char sid[ID_LEN + 1];
     char address[ADDRESS_MAX];          /* whom the limit of sessions counts it for */
     char origin[ORIGIN_MAX];            /* of its page, if of another site than ours; else empty */
-    bool shim;                          /* the client file of this project, which counts what it sends */
+    bool shim;                          /* this project's client file, which counts what it sends */
     bool pinged;                        /* the heartbeat that was due at ping_ms is in an answer */
     bool overtaken;                     /* a poll that came before has come again since the last */
     bool watched;                       /* should the held poll end, the web server will say so */
@@ -85,16 +85,17 @@ struct session {
 int store_open(struct store **s, const struct settings *set, struct buf *why);
 void store_close(struct store *s);
 
-/* This process answers a single request and ends: it leaves to later ones what would make its client
- * wait. */
+/* This process answers a single request and ends: it leaves to later ones what would make its
+ * client wait. */
 void store_serves_once(struct store *s);
 
 /* Another process does the store's chores, by store_keep(): this one need not. 0, or -1 with a
  * sentence in WHY. */
 int store_has_keeper(struct store *s, struct buf *why);
 
-/* Do the store's chores, for as long as the process lives, so that nobody who has asked for something waits
- * for them; the store was opened before. Returns, with an exit status, only when that cannot be done. */
+/* Do the store's chores, for as long as the process lives, so that nobody who has asked for
+ * something waits for them; the store was opened before. Returns, with an exit status, only when
+ * that cannot be done. */
 int store_keep(const struct settings *set);
 
 /* Could it be opened? Creates and changes nothing. 0, or -1 with a sentence in WHY. */
@@ -115,8 +116,8 @@ void store_no_memory(struct store *s);
  * turn. */
 const char *store_why(struct store *s);
 
-/* How much was stored since the store was opened, in single things: how much work something was, by the
- * difference. */
+/* How much was stored since the store was opened, in single things: how much work something was,
+ * by the difference. */
 int64_t store_written(struct store *s);
 
 /* ---- waking: whoever stored something for a session says so; the commit makes those hear it whom
@@ -137,8 +138,8 @@ bool store_woken(struct store *s, int64_t *session);
  * the kernel waits for its other processors. */
 int store_watch(struct store *s);
 
-/* Look for what other processes have stored since the last call, and wake those whom it concerns here;
- * begins no transaction. -1 on failure, which does not stick. */
+/* Look for what other processes have stored since the last call, and wake those whom it concerns
+ * here; begins no transaction. -1 on failure, which does not stick. */
 int store_news(struct store *s);
 
 /* ---- holding: where the last poll of a session waits for its answer */
@@ -312,15 +313,15 @@ int64_t store_message(struct store *s, const struct message *m, int64_t now);
  * store is full, queues are short. */
 bool store_has_room(struct store *s, const struct member *to, size_t size);
 
-/* Is TO's queue more than half full, and half of what it may hold SENDER's alone? Adds to *WORK what it
- * took to see that, in deliveries that could have been made instead. */
+/* Is TO's queue more than half full, and half of what it may hold SENDER's alone? Adds to *WORK
+ * what it took to see that, in deliveries that could have been made instead. */
 bool store_is_crowded(struct store *s, const struct member *to, int64_t sender, size_t *work);
 
 /* Does twice as much wait for TO as may? Then it is its own answers that pile up. */
 bool store_overflows(struct store *s, const struct member *to);
 
-/* Has the store, for all that store_tidy() does, twice the size that it may have? Then most of it is
- * owed to clients that do not listen. */
+/* Has the store, for all that store_tidy() does, twice the size that it may have? Then most of it
+ * is owed to clients that do not listen. */
 bool store_is_full(const struct store *s);
 
 /* Owe the message SEQ of SIZE bytes to TO, and wake its session. The delivery's id; 0 when the

@@ -1,5 +1,5 @@
-/* waiting.c - who is at the door: newcomers that wait for a roll call, and those that lost their place in a
- * channel while they were away. */
+/* waiting.c - who is at the door: newcomers that wait for a roll call, and those that lost their
+ * place in a channel while they were away. */
 #include "store/work.h"
 
 /* ---- who lost its place while it was away */

@@ -1,4 +1,5 @@
-/* waking.c - whoever stored something for a session says so, and the process that holds its poll looks.
+/* waking.c - whoever stored something for a session says so, and the process that holds its poll
+ * looks.
  *
  *     store_wake(session)
  *       │

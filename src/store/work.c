@@ -1,5 +1,6 @@
-/* work.c - the turn: its transaction, what it writes and when, and why it fails. What the objects of a
- * turn have changed is written at its end; what the rules decide about sockets and channels at once. */
+/* work.c - the turn: its transaction, what it writes and when, and why it fails. What the objects
+ * of a turn have changed is written at its end; what the rules decide about sockets and channels
+ * at once. */
 #include "store/work.h"
 
 #include <stdlib.h>

@@ -180,8 +180,8 @@ void store_release_rooms(struct store *s);
 
 /* ---- said.c */
 
-/* A message has one listener less to wait for. After the last: what need not be kept of it goes. The
- * same for all that is about to arrive. */
+/* A message has one listener less to wait for. After the last: what need not be kept of it goes.
+ * The same for all that is about to arrive. */
 void store_settle(struct store *s, int64_t seq);
 void store_settle_all(struct store *s, const struct arriving *a);
 

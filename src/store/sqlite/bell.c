@@ -1,10 +1,10 @@
 /* bell.c - words between processes on one machine.
  *
- * A notice is a row, so that it is there when the message is, and not before. The bell is a file: after the
- * commit a pwrite to it is an inotify event in the others, which says only that there may be notices.
- * Rings may merge, and one's own is heard too. From one process to the next it takes 68
- * microseconds, where sockets between processes get lost or refuse under load, and watching SQLite's own
- * files fires before the commit can be seen.
+ * A notice is a row, so that it is there when the message is, and not before. The bell is a file:
+ * after the commit a pwrite to it is an inotify event in the others, which says only that there
+ * may be notices. Rings may merge, and one's own is heard too. From one process to the next it
+ * takes 68 microseconds, where sockets between processes get lost or refuse under load, and
+ * watching SQLite's own files fires before the commit can be seen.
  */
 #include "store/sqlite/lite.h"
 

@@ -129,7 +129,9 @@ bool engine_asking(struct engine *e, int64_t after, struct asking *out)
     db_put_int(q, 1, after);
     bool found = db_next(q) == DB_ROW;
     if (found) {
-        *out = (struct asking){ .id = db_int(q, 0), .socket = db_int(q, 2), .due_ms = db_int(q, 3) };
+        *out = (struct asking){ .id = db_int(q, 0),
+                                .socket = db_int(q, 2),
+                                .due_ms = db_int(q, 3) };
         span_copy(db_text(q, 1), out->channel, sizeof out->channel);
     }
     lite_check(e, db_done(q), "see who asks to join");

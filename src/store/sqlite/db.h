@@ -81,10 +81,10 @@ int64_t db_changes(struct db *db);      /* rows that the last statement changed 
 /* Rows that were changed since DB was opened, by triggers too. */
 int64_t db_total_changes(struct db *db);
 
-/* Bring the write-ahead log into the database. Passive: as far as others let it while they read and
- * write; restart: all of it, so that it begins anew, and empty: its file as well. These two keep
- * others from writing meanwhile, and give up if one reads or writes for longer than BUSY_MS. Outside
- * of transactions. How many PAGES it has, and how many of them are in the database. */
+/* Bring the write-ahead log into the database. Passive: as far as others let it while they read
+ * and write; restart: all of it, so that it begins anew, and empty: its file as well. These two
+ * keep others from writing meanwhile, and give up if one reads or writes for longer than BUSY_MS.
+ * Outside of transactions. How many PAGES it has, and how many of them are in the database. */
 enum db_checkpoint { DB_PASSIVE, DB_RESTART, DB_EMPTY };
 void db_checkpoint(struct db *db, enum db_checkpoint how, int busy_ms, int *pages, int *copied);
 

@@ -1,4 +1,5 @@
-/* delivery.c - rows of deliveries: what is owed to whom, what of it was sent and what has arrived. */
+/* delivery.c - rows of deliveries: what is owed to whom, what of it was sent and what has
+ * arrived. */
 #include "store/sqlite/lite.h"
 
 /* ---- queues */

@@ -1,11 +1,12 @@
 /* holder.c - this process as a holder of polls, and which other holders live.
  *
- * A process that holds polls goes by a number of its own, drawn by chance when it takes the first one, and
- * keeps one byte of a file locked, the one at that place. The kernel frees the byte when the process
- * ends, however it ends, and before anybody could have its process id. So nothing is mistaken for a
- * living holder: neither a zombie, nor another program to which the id was given since, nor after the machine
- * was started anew, nor a process of the same id in another pid namespace, as containers on one
- * volume have them. A row says besides, for people, which process each number was.
+ * A process that holds polls goes by a number of its own, drawn by chance when it takes the first
+ * one, and keeps one byte of a file locked, the one at that place. The kernel frees the byte when
+ * the process ends, however it ends, and before anybody could have its process id. So nothing is
+ * mistaken for a living holder: neither a zombie, nor another program to which the id was given
+ * since, nor after the machine was started anew, nor a process of the same id in another pid
+ * namespace, as containers on one volume have them. A row says besides, for people, which process
+ * each number was.
  */
 #include "store/sqlite/lite.h"
 
@@ -23,7 +24,8 @@ bool engine_is_self(const struct engine *e, int64_t holder)
     return holder == e->holder.self;
 }
 
-/* A lock of this file's description, not of this process: forks and other stores do not share it. */
+/* A lock of this file's description, not of this process: forks and other stores do not share
+ * it. */
 static struct flock place_of(int64_t holder)
 {
     return (struct flock){ .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = holder, .l_len = 1 };
@@ -61,8 +63,8 @@ static bool become_holder(struct engine *e)
     return true;
 }
 
-/* Put those that have died among the rows beyond AFTER into DEAD, which has COUNT. Returns how many it has
- * then. */
+/* Put those that have died among the rows beyond AFTER into DEAD, which has COUNT. Returns how
+ * many it has then. */
 static size_t find_dead(struct engine *e, int64_t after, int64_t dead[NEIGHBOURS], size_t count)
 {
     struct db_query *q = db_query(e->db, Q_holder_neighbours);
@@ -78,8 +80,8 @@ static size_t find_dead(struct engine *e, int64_t after, int64_t dead[NEIGHBOURS
     return count;
 }
 
-/* Remove the rows of some that have died: the next ones, in a ring. Numbers are drawn by chance, so each
- * is looked at some time. */
+/* Remove the rows of some that have died: the next ones, in a ring. Numbers are drawn by chance,
+ * so each is looked at some time. */
 static void bury(struct engine *e)
 {
     int64_t dead[NEIGHBOURS];

@@ -1,7 +1,8 @@
 /* message.c - rows of messages: the log of what was said. */
 #include "store/sqlite/lite.h"
 
-int64_t engine_add_message(struct engine *e, const struct message *m, struct kept kept, int64_t now)
+int64_t engine_add_message(struct engine *e, const struct message *m, struct kept kept,
+                           int64_t now)
 {
     struct db_query *q = db_query(e->db, Q_message_insert);
 

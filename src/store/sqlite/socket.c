@@ -96,7 +96,8 @@ bool engine_socket_leaving(struct engine *e, struct socket *out, int64_t *leave_
 
 /* ---- writing */
 
-int64_t engine_add_socket(struct engine *e, const struct socket *k, struct span address, int64_t now)
+int64_t engine_add_socket(struct engine *e, const struct socket *k, struct span address,
+                          int64_t now)
 {
     struct db_query *q = db_query(e->db, Q_socket_insert);
 

@@ -135,7 +135,8 @@ static bool walk_log(struct engine *e, int64_t before, int64_t rows)
 
 static bool walk_sockets(struct engine *e, int64_t before, int64_t rows)
 {
-    struct window k = read_window(e, window_query(e, Q_socket_window, e->tidying.walk.socket, rows));
+    struct window k =
+        read_window(e, window_query(e, Q_socket_window, e->tidying.walk.socket, rows));
 
     if (k.last == 0)
         return false;

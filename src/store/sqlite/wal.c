@@ -1,13 +1,13 @@
-/* wal.c - the write-ahead log: what was stored, until it is brought into the database. Who does that, and
- * when:
+/* wal.c - the write-ahead log: what was stored, until it is brought into the database. Who does
+ * that, and when:
  *
- *     the keeper, a process of its own   when there is much, so that nobody who has asked for something
- *                                        waits for the disk meanwhile; where there is one, SQLite's own
- *                                        way, at a commit, is switched off
- *     a program that serves alone        SQLite at a commit; now and then its file is emptied
- *     one that answers once and ends     nobody, while it is short: whoever opens the store next reads
- *                                        it
- *     any, between turns                 when its file has grown beyond all bounds
+ *     the keeper, a process of its own     when there is much, so that nobody who has asked for
+ *                                          something waits for the disk; where there is one, SQLite's
+ *                                          own way, at a commit, is switched off
+ *     a program that serves alone          SQLite at a commit; now and then its file is emptied
+ *     one that answers once and ends       nobody, while it is short: whoever opens the store next
+ *                                          reads it
+ *     any, between turns                   when its file has grown beyond all bounds
  */
 #include "store/sqlite/lite.h"
 
@@ -27,8 +27,8 @@
 #define PAGES_WORTH_IT 2000             /* 8 MB; each time the disk is waited for three times */
 #define PASSES 2
 
-/* What was removed from the database still stands in the log until that is written over. So that it is
- * nowhere soon, the log's file is emptied now and then. */
+/* What was removed from the database still stands in the log until that is written over. So that
+ * it is nowhere soon, the log's file is emptied now and then. */
 #define EMPTY_MS 10000
 
 /* The log begins anew by itself when all of it has been copied before more is stored. Under a
@@ -118,8 +118,8 @@ static void bound_wal(struct engine *e)
         db_checkpoint(e->db, DB_EMPTY, WAL_PATIENCE_MS, &pages, &copied);
 }
 
-/* Where no other process keeps the log short, what was removed is taken out of it here; not by those
- * that answer and end. */
+/* Where no other process keeps the log short, what was removed is taken out of it here; not by
+ * those that answer and end. */
 static void empty_wal(struct engine *e, int64_t now)
 {
     int pages = 0, copied = 0;
@@ -178,7 +178,8 @@ static int64_t now_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* Let the log's file be empty, unless somebody reads or writes all the time: then it is tried again. */
+/* Let the log's file be empty, unless somebody reads or writes all the time: then it is tried
+ * again. */
 static void empty(struct keeper *k)
 {
     int pages = 0, copied = 0;
