@@ -1,14 +1,11 @@
--- Every statement of polluxctl, by name. Parameters are bound in the order of their numbers, columns read in the order
--- listed. None of them reads for long: the log is walked in windows of ids, which only ever grow.
+-- Every statement of polluxctl, by name: they only read. What it writes the store does. Parameters are bound in the order
+-- of their numbers, columns read in the order listed. None of them reads for long: the log is walked in windows of ids,
+-- which only ever grow.
 
 -- name: read_begin
 BEGIN;
--- name: write_begin
-BEGIN IMMEDIATE;
 -- name: end
 COMMIT;
--- name: undo
-ROLLBACK;
 
 -- The log
 
@@ -71,81 +68,8 @@ SELECT '', k.nsp, k.id, '', k.opened_ms, k.away_ms, k.address,
  WHERE k.gone_ms IS NULL AND NOT EXISTS (SELECT 1 FROM member m WHERE m.socket = k.id)
  ORDER BY k.id;
 
--- Closing a channel
-
 -- name: channel_named
 SELECT id, nsp FROM channel WHERE name = ?1 AND (?2 IS NULL OR nsp = ?2) ORDER BY nsp;
--- name: member_sockets
-SELECT k.id, k.session, k.public FROM member m JOIN socket k ON k.id = m.socket WHERE m.channel = ?1 ORDER BY k.id;
--- name: member_elsewhere
-SELECT m.channel, c.name FROM member m JOIN channel c ON c.id = m.channel
- WHERE m.socket = ?1 AND m.channel <> ?2 ORDER BY m.channel LIMIT 1;
--- name: member_delete
-DELETE FROM member WHERE channel = ?1 AND socket = ?2;
--- name: channel_delete_empty
-DELETE FROM channel WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM member WHERE channel = ?1);
--- name: asking_delete_socket
-DELETE FROM asking WHERE socket = ?1;
--- name: socket_gone
-UPDATE socket SET away_ms = NULL, leave_ms = NULL, private = NULL, gone_ms = ?2 WHERE id = ?1;
--- name: former_delete
-DELETE FROM former WHERE socket = ?1;
--- name: message_insert
-INSERT INTO message (at_ms, type, channel, name, body, size, recipients, unheard)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?7);
--- Owe message ?1 of ?2 bytes to socket ?3.
--- name: delivery_insert
-INSERT INTO delivery (message, socket, nth, upto_bytes)
-SELECT ?1, ?3, coalesce(max(nth), 0) + 1, coalesce(max(upto_bytes), 0) + ?2
-  FROM (SELECT nth, upto_bytes FROM delivery WHERE socket = ?3 AND arrived_ms IS NULL ORDER BY id DESC LIMIT 1);
--- name: message_settle
-UPDATE message SET unheard = unheard - 1
- WHERE id IN (SELECT message FROM delivery WHERE socket = ?1 AND arrived_ms IS NULL);
--- What only socket ?1 was still to hear, where not all that was said is kept.
--- name: message_blank
-UPDATE message SET body = NULL, attached = NULL
- WHERE unheard <= 0 AND id IN (SELECT message FROM delivery WHERE socket = ?1 AND arrived_ms IS NULL);
--- name: delivery_abandon
-UPDATE delivery SET arrived_ms = 0 WHERE socket = ?1 AND arrived_ms IS NULL;
--- name: notice_insert
-INSERT INTO notice (session, at_ms) VALUES (?1, ?2);
-
--- Retention. The newest row of message, delivery and notice always stays, so that ids keep growing. Each statement looks
--- at ?2 rows at most.
-
--- name: delivery_trim
-DELETE FROM delivery WHERE id IN (
-    SELECT d.id FROM (SELECT id, message, arrived_ms FROM delivery ORDER BY id LIMIT ?2) d
-      LEFT JOIN message m ON m.id = d.message
-     WHERE d.arrived_ms IS NOT NULL AND d.id < (SELECT max(id) FROM delivery) AND coalesce(m.at_ms, 0) < ?1);
--- name: message_trim
-DELETE FROM message WHERE id IN (
-    SELECT m.id FROM (SELECT id, at_ms FROM message ORDER BY id LIMIT ?2) m
-     WHERE m.at_ms < ?1 AND m.id < (SELECT max(id) FROM message)
-       AND m.id < coalesce((SELECT message FROM delivery ORDER BY id LIMIT 1), m.id + 1));
--- name: notice_trim
-DELETE FROM notice WHERE id IN (SELECT id FROM notice ORDER BY id LIMIT ?2)
-   AND at_ms < ?1 AND id < (SELECT max(id) FROM notice);
--- name: socket_trim
-DELETE FROM socket WHERE id IN (
-    SELECT id FROM socket WHERE id > ?3 AND id <= ?3 + ?2 AND gone_ms < ?1 AND session IS NULL)
-   AND NOT EXISTS (SELECT 1 FROM delivery d WHERE d.socket = socket.id AND d.arrived_ms IS NULL);
--- name: socket_newest
-SELECT id FROM socket ORDER BY id DESC LIMIT 1;
--- The bytes in use and the bytes free inside of the file.
--- name: store_size
-SELECT (page_count - freelist_count) * page_size, freelist_count * page_size
-  FROM pragma_page_count(), pragma_freelist_count(), pragma_page_size();
--- What is kept of ids beyond ?1 up to ?2 although nobody is owed it any longer.
--- name: body_kept
-SELECT id, body FROM message
- WHERE id > ?1 AND id <= ?2 AND (body IS NOT NULL OR attached IS NOT NULL)
-   AND id NOT IN (SELECT message FROM delivery WHERE arrived_ms IS NULL)
- ORDER BY id;
--- name: body_reduce
-UPDATE message SET body = ?2, attached = NULL WHERE id = ?1;
--- name: address_forget
-UPDATE socket SET address = '' WHERE id > ?1 AND id <= ?1 + ?2 AND address <> '';
 
 -- Checking. Each returns a sentence a finding.
 

@@ -263,9 +263,29 @@ SELECT 1 FROM notice WHERE id < (SELECT max(id) FROM notice) AND at_ms < (unixep
 -- name: notice_trim
 DELETE FROM notice WHERE id IN (SELECT id FROM notice ORDER BY id LIMIT ?2)
    AND at_ms < (unixepoch() - ?1) * 1000 AND id < (SELECT max(id) FROM notice);
+-- Bytes that the rows take, as pages and their size; and those that are free inside of the file.
 -- name: store_size
 SELECT (SELECT page_count FROM pragma_page_count()) - (SELECT freelist_count FROM pragma_freelist_count()),
        (SELECT page_size FROM pragma_page_size());
+-- name: store_unused
+SELECT (SELECT freelist_count FROM pragma_freelist_count()), (SELECT page_size FROM pragma_page_size());
+
+-- What was kept and is not to be any more
+
+-- name: message_oldest_id
+SELECT min(id) FROM message;
+-- name: message_newest
+SELECT max(id) FROM message;
+-- name: socket_newest
+SELECT max(id) FROM socket;
+-- Of ids beyond ?1 up to ?2 what more is kept of than what describes it, although nobody is owed it.
+-- name: message_settled
+SELECT id, body FROM message
+ WHERE id > ?1 AND id <= ?2 AND (body IS NOT NULL OR attached IS NOT NULL)
+   AND id NOT IN (SELECT message FROM delivery WHERE arrived_ms IS NULL)
+ ORDER BY id;
+-- name: socket_forget_address
+UPDATE socket SET address = '' WHERE id > ?1 AND id <= ?2 AND address <> '';
 
 -- Figures
 

@@ -319,7 +319,10 @@ void core_tidy(struct core *c, int64_t now)
 {
     if (now < c->tidy_ms)
         return;
-    c->tidying = store_tidy(c->store, now);
+    enum tidy done = store_tidy(c->store, now);
+    if (done == TIDY_FAILED)
+        log_often(P120, NULL, "%s", store_why(c->store));
+    c->tidying = done == TIDY_MORE;
     c->tidy_ms = now + (c->tidying ? TIDY_STEP_MS : TIDY_MS);
     c->worked = core_worked(c);
 }

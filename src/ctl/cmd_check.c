@@ -67,11 +67,13 @@ int ctl_check(struct ctl *c)
 {
     struct buf out = BUF_EMPTY;
 
-    if (ctl_begin(c, false) == -1)
+    if (ctl_begin(c) == -1)
         return ctl_fail_db(c, "begin to read");
     int64_t found = run_all(c, &out);
-    if (ctl_end(c, found != -1) == -1 && found != -1)
-        found = ctl_fail_db(c, "read the database") != CTL_OK ? -1 : 0;
+    if (ctl_end(c) == -1 && found != -1) {
+        ctl_fail_db(c, "read the database");
+        found = -1;
+    }
     if (found == 0)
         buf_addf(&out, "%s/pollux.db is well\n", c->dir);
     else if (found > 0)

@@ -32,6 +32,7 @@ struct diagram {
     struct participant *list;
     size_t count, cap;
     struct buf arrows;
+    bool failed;                        /* a read: what was drawn is not whole */
 };
 
 /* ---- text that Mermaid takes as text */
@@ -97,7 +98,7 @@ static void read_state(struct diagram *d, struct participant *p)
         p->gone_ms = db_int(q, 2);
         p->role = known_role(db_text(q, 3));
     }
-    db_done(q);
+    d->failed = db_done(q) == -1 || d->failed;
 }
 
 /* The place of SOCKET in the list, where it is put if it is new. */
@@ -302,7 +303,7 @@ static int draw(struct diagram *d, struct page *p)
             add_said(d, p, &p->said[i]);
         drawn += (int64_t)p->count;
     }
-    if (more == -1)
+    if (more == -1 || d->failed)
         return ctl_fail_db(c, "read the log");
     if (drawn == 0)
         return ctl_fail("cannot draw channel %s: nothing that is kept was said in it; see "

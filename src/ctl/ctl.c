@@ -3,7 +3,6 @@
 #include "ctl/ctl.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -71,6 +70,13 @@ int ctl_fail_db(struct ctl *c, const char *operation)
                     advice(cause));
 }
 
+int ctl_fail_store(struct ctl *c)
+{
+    ctl_fail("%s", store_why(c->store));
+    store_rollback(c->store);
+    return CTL_FAILED;
+}
+
 /* ---- opening */
 
 /* SQLite says no more than "unable to open database file"; the kernel knows why. */
@@ -119,27 +125,47 @@ static int check_version(struct ctl *c)
     return CTL_OK;
 }
 
-int ctl_open(struct ctl *c, bool write)
+static int open_database(struct ctl *c, bool write)
 {
     char path[PATH_MAX];
 
     snprintf(path, sizeof path, "%s/pollux.db", c->dir);
     if (explain_access(c, path, write) != CTL_OK)
         return CTL_FAILED;
-    if (db_open(&c->db, path, false, !write, BUSY_MS) == -1)
+    if (db_open(&c->db, path, false, true, BUSY_MS) == -1)
         return ctl_fail_db(c, "open the database");
     if (check_version(c) != CTL_OK)
         return CTL_FAILED;
     if (db_exec(c->db, "PRAGMA temp_store = MEMORY") == -1
-        /* as the server does: what is taken out leaves nothing behind in the file */
-        || (write && db_exec(c->db, "PRAGMA secure_delete = ON") == -1)
         || db_prepare(c->db, statements, Q_COUNT) == -1)
         return ctl_fail_db(c, "prepare the statements");
     return CTL_OK;
 }
 
+int ctl_open(struct ctl *c)
+{
+    return open_database(c, false);
+}
+
+/* The store is created by the server alone: so first it is seen that it is there, and of this
+ * version. */
+int ctl_open_to_write(struct ctl *c)
+{
+    struct buf why = BUF_EMPTY;
+    int status = open_database(c, true);
+
+    c->writing = c->set;
+    c->writing.store = c->dir;
+    if (status == CTL_OK && store_open(&c->store, &c->writing, &why) == -1)
+        status = ctl_fail("%s", buf_text(&why));
+    buf_release(&why);
+    return status;
+}
+
 void ctl_close_store(struct ctl *c)
 {
+    store_close(c->store);
+    c->store = NULL;
     db_close(c->db);
     c->db = NULL;
 }
@@ -151,18 +177,18 @@ struct db_query *ctl_query(struct ctl *c, enum ctl_query n)
     return db_query(c->db, (size_t)n);
 }
 
-int ctl_begin(struct ctl *c, bool write)
+int ctl_begin(struct ctl *c)
 {
-    return db_run(ctl_query(c, write ? Q_write_begin : Q_read_begin));
+    return db_run(ctl_query(c, Q_read_begin));
 }
 
-int ctl_end(struct ctl *c, bool well)
+int ctl_end(struct ctl *c)
 {
-    if (well && db_run(ctl_query(c, Q_end)) == 0)
-        return 0;
-    if (db_in_transaction(c->db))
+    int code = db_run(ctl_query(c, Q_end));
+
+    if (code == -1 && db_in_transaction(c->db))
         db_exec(c->db, "ROLLBACK");
-    return -1;
+    return code;
 }
 
 int64_t ctl_number(struct ctl *c, enum ctl_query n)
@@ -232,22 +258,4 @@ int ctl_flush(struct ctl *c, struct buf *out)
     if (c->labels_failed)
         out->failed = true;
     return text_flush(out);
-}
-
-/* ---- waking the server */
-
-void ctl_ring(const struct ctl *c)
-{
-    char path[PATH_MAX];
-    static const char stroke[8] = "polluxct";
-
-    snprintf(path, sizeof path, "%s/bell", c->dir);
-    int fd = open(path, O_WRONLY | O_CLOEXEC);
-    if (fd == -1)
-        /* no server has run here; the next to start reads the tables anyway */
-        return;
-    if (pwrite(fd, stroke, sizeof stroke, 0) == -1)
-        ctl_fail("cannot ring %s: %s; the server notices within its next heartbeat", path,
-                 strerror(errno));
-    close(fd);
 }

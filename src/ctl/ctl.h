@@ -9,8 +9,9 @@
 #define POLLUX_CTL_CTL_H
 
 #include "base/buf.h"
-#include "store/sqlite/db.h"
 #include "base/settings.h"
+#include "store/sqlite/db.h"
+#include "store/store.h"
 #include "sql_ctl.h"
 
 enum ctl_query {
@@ -33,8 +34,10 @@ struct label {
 struct ctl {
     struct settings set;
     bool has_settings;                  /* SET was read and is to be released */
-    const char *dir;                    /* the store directory; borrowed */
-    struct db *db;
+    char *dir;                          /* the store directory; borrowed */
+    struct settings writing;            /* SET with that directory; borrows from both */
+    struct db *db;                      /* for reading */
+    struct store *store;                /* for writing; NULL: not open for that */
     int64_t now_ms;
 
     /* What was asked for. Texts are borrowed from the command line. */
@@ -52,14 +55,15 @@ struct ctl {
     bool labels_failed;                 /* one could not be found out, and is shown as "?" */
 };
 
-/* Open the database in C->dir, to read or to write. CTL_OK, or CTL_FAILED once it has been said
- * why. */
-int ctl_open(struct ctl *c, bool write);
+/* Open the database in C->dir to read; or the store besides, so that what is written is written as the
+ * server writes it. CTL_OK, or CTL_FAILED once it has been said why. */
+int ctl_open(struct ctl *c);
+int ctl_open_to_write(struct ctl *c);
 void ctl_close_store(struct ctl *c);
 
-/* A transaction for several queries. ctl_end() commits or, after a failure, rolls back. 0 or -1. */
-int ctl_begin(struct ctl *c, bool write);
-int ctl_end(struct ctl *c, bool well);
+/* Several queries that see the same. ctl_end() returns 0, or -1 when one of them failed. */
+int ctl_begin(struct ctl *c);
+int ctl_end(struct ctl *c);
 
 struct db_query *ctl_query(struct ctl *c, enum ctl_query n);
 
@@ -69,6 +73,7 @@ int64_t ctl_number(struct ctl *c, enum ctl_query n);
 /* Say on standard error that something failed; return CTL_FAILED. OPERATION continues "cannot
  * ...". */
 int ctl_fail_db(struct ctl *c, const char *operation);
+int ctl_fail_store(struct ctl *c);      /* of C->store: why it failed */
 int ctl_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Socket SOCKET's public id as people are shown it: whole if they asked for that, else its first
@@ -79,9 +84,5 @@ void ctl_label(struct ctl *c, int64_t socket, char out[LABEL_MAX]);
 /* Write OUT to standard output and clear it. 0; -1: it could not be written or is not whole, and
  * that has been said. */
 int ctl_flush(struct ctl *c, struct buf *out);
-
-/* Wake the server's processes: what was committed before is seen by them now. Without a server
- * nothing happens. */
-void ctl_ring(const struct ctl *c);
 
 #endif

@@ -210,10 +210,10 @@ static int page_next_within(struct ctl *c, struct page *p, int64_t *after)
 
 int page_next(struct ctl *c, struct page *p, int64_t *after)
 {
-    if (ctl_begin(c, false) == -1)
+    if (ctl_begin(c) == -1)
         return -1;
     int code = page_next_within(c, p, after);
-    return ctl_end(c, code != -1) == -1 ? -1 : code;
+    return ctl_end(c) == -1 ? -1 : code;
 }
 
 int page_one(struct ctl *c, struct page *p, int64_t seq)
@@ -221,12 +221,12 @@ int page_one(struct ctl *c, struct page *p, int64_t seq)
     int64_t after = seq - 1;
 
     p->count = 0;
-    if (ctl_begin(c, false) == -1)
+    if (ctl_begin(c) == -1)
         return -1;
     int code = read_window(c, p, &after, seq, true);
     if (code == 0 && p->count != 0)
         code = read_all_deliveries(c, p);
-    return ctl_end(c, code == 0) == -1 ? -1 : p->count != 0;
+    return ctl_end(c) == -1 || code == -1 ? -1 : p->count != 0;
 }
 
 /* ---- where to begin */

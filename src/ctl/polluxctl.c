@@ -101,7 +101,8 @@ static const struct { char letter; const char *text;
 /* What the command line said besides what is in struct ctl. */
 struct line {
     const struct command *command;
-    const char *store, *config;
+    char *store;
+    const char *config;
     char given[16];                     /* letters of the command's own options that were given */
     size_t given_count;
     bool help, version;
@@ -277,7 +278,7 @@ static int read_command_line(struct ctl *c, struct line *l, int argc, char **arg
  * see it. */
 static int find_store(struct ctl *c, const struct line *l)
 {
-    const char *named = l->store != NULL ? l->store : getenv("POLLUX_STORE");
+    char *named = l->store != NULL ? l->store : getenv("POLLUX_STORE");
     const char *file = l->config != NULL ? l->config : getenv("POLLUX_CONFIG");
     struct buf why = BUF_EMPTY;
     int status = CTL_OK;
@@ -324,8 +325,10 @@ static int run(struct ctl *c, struct line *l, int argc, char **argv)
             print_help();
         return CTL_OK;
     }
-    if (l->command->store != NO_STORE
-        && (find_store(c, l) != CTL_OK || ctl_open(c, l->command->store == WRITES) != CTL_OK))
+    if (l->command->store == NO_STORE)
+        return l->command->run(c);
+    if (find_store(c, l) != CTL_OK
+        || (l->command->store == WRITES ? ctl_open_to_write(c) : ctl_open(c)) != CTL_OK)
         return CTL_FAILED;
     return l->command->run(c);
 }

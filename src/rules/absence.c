@@ -106,6 +106,48 @@ void signaling_close(struct signaling *g, struct session *session)
     store_wake(g->store, session->id);
 }
 
+/* ---- being disconnected by the server */
+
+void absence_disconnect(struct signaling *g, const struct session *session, const struct socket *k)
+{
+    struct member to = member_of(session, k);
+    struct members one = say_only(&to);
+    struct message m = { .type = SIO_DISCONNECT };
+
+    say_message(g, &m, &one, 0);
+    store_socket_gone(g->store, k->id, true, g->now);
+}
+
+/* M, a member of the channel QUIET, goes. True: it was there, and is told. */
+static bool dismiss(struct signaling *g, const struct member *m, int64_t quiet)
+{
+    const struct session *session =
+        m->session != 0 ? store_session_by_id(g->store, m->session) : NULL;
+    struct socket k;
+
+    if (!store_socket_by_id(g->store, m->socket, &k))
+        return false;
+    absence_part_all(g, &k, quiet);
+    if (session == NULL)
+        store_socket_gone(g->store, k.id, false, g->now);
+    else
+        absence_disconnect(g, session, &k);
+    return session != NULL;
+}
+
+struct closed signaling_close_channel(struct signaling *g, int64_t channel)
+{
+    struct closed closed = { 0, 0 };
+
+    store_members(g->store, channel, &g->seats);
+    for (size_t i = 0; i < g->seats.count; i++)
+        if (dismiss(g, &g->seats.list[i], channel))
+            closed.disconnected++;
+        else
+            closed.away++;
+    return closed;
+}
+
 /* ---- time */
 
 /* Sockets whose window is over have left. Returns when to look again. */

@@ -105,17 +105,12 @@ static void create_or_join(struct signaling *g, struct emitted *emit)
 
 /* ---- leaving */
 
-/* The server disconnects the sender, which stays owed what it is owed, the word of it included. */
+/* The server disconnects the sender. */
 static void disconnect(struct signaling *g, struct emitted *emit)
 {
-    struct member to = member_of(emit->session, &emit->sender);
-    struct members one = say_only(&to);
-    struct message m = { .type = SIO_DISCONNECT };
-
     if (emit->packet->ack_id.len != 0)
         reply_acknowledge(g, emit);     /* here: what follows is the last that it hears */
-    say_message(g, &m, &one, 0);
-    store_socket_gone(g->store, emit->sender.id, true, g->now);
+    absence_disconnect(g, emit->session, &emit->sender);
     emit->sender.gone_ms = g->now;
 }
 

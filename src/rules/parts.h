@@ -66,6 +66,10 @@ void absence_part(struct signaling *g, const struct socket *k, const struct chan
 /* K leaves all channels; those in them are told, except in the channel QUIET. */
 void absence_part_all(struct signaling *g, const struct socket *k, int64_t quiet);
 
+/* The server disconnects K, which stays owed what it is owed, the word of it included. */
+void absence_disconnect(struct signaling *g, const struct session *session,
+                        const struct socket *k);
+
 /* K, which is away, leaves CHANNEL until it is back. */
 void absence_leave(struct signaling *g, int64_t channel, struct span name, const struct socket *k);
 

@@ -46,6 +46,11 @@ void signaling_back(struct signaling *g, const struct socket *socket);
  * Its sockets were taken care of. */
 void signaling_close(struct signaling *g, struct session *session);
 
+/* End CHANNEL, a number of the store's: its members are disconnected, and leave the channels that they
+ * are in besides; who is away comes back no more. */
+struct closed { size_t disconnected, away; };
+struct closed signaling_close_channel(struct signaling *g, int64_t channel);
+
 /* Rows that may be written in one turn for what is due, however much that is: the rest waits for
  * the turns that follow, and requests come in between. */
 #define SIGNALING_SLICE 300

@@ -269,8 +269,21 @@ bool engine_lives(const struct engine *e, int64_t holder);
 
 int engine_figures(struct engine *e, struct store_figures *f);
 
-/* See store_tidy(), store_is_full(). */
-bool engine_tidy(struct engine *e, int64_t now);
+/* See store_tidy(), store_compact(), store_is_full(). */
+enum tidy engine_tidy(struct engine *e, int64_t now);
+int engine_compact(struct engine *e);
 bool engine_is_full(const struct engine *e);
+
+/* What engine_tidy() has removed, and bytes; not how much was reduced. 0 or -1. */
+int engine_tidied(struct engine *e, struct tidied *t);
+
+/* Within a transaction: messages beyond *AFTER of which more is kept than what describes them though
+ * nobody is owed them, and their bodies: into SEQS and BODIES, at most MOST; *AFTER moves on over as many
+ * rows. Returns how many; *MORE: there are rows beyond. Bodies are appended. */
+size_t engine_settled(struct engine *e, int64_t *after, int64_t *seqs, struct buf *bodies,
+                      size_t most, bool *more);
+
+/* The same of sockets: their addresses are forgotten. Returns whether there are rows beyond. */
+bool engine_forget_addresses(struct engine *e, int64_t *after, size_t most);
 
 #endif

@@ -35,14 +35,12 @@ static void keep_words(struct store *s, const struct message *m)
         store_no_memory(s);
 }
 
-static bool keeps_all(const struct store *s)
+bool store_keeps_all(const struct store *s)
 {
     return s->set->keep_payloads && s->set->keep_addresses;
 }
 
-/* BODY, of which nobody is to hear any more, as it is kept: not at all, or without addresses; in
- * said.scratch for the time being. */
-static struct span reduced(struct store *s, struct span body)
+struct span store_reduced(struct store *s, struct span body)
 {
     buf_clear(&s->said.scratch);
     if (s->set->keep_payloads)
@@ -55,9 +53,9 @@ static struct span reduced(struct store *s, struct span body)
 /* What somebody is to hear is kept until it was heard; see store_settle(). */
 static struct kept kept_of(struct store *s, const struct message *m)
 {
-    if (m->recipients != 0 || keeps_all(s))
+    if (m->recipients != 0 || store_keeps_all(s))
         return (struct kept){ m->body, m->attached };
-    return (struct kept){ .body = reduced(s, m->body) };
+    return (struct kept){ .body = store_reduced(s, m->body) };
 }
 
 int64_t store_message(struct store *s, const struct message *m, int64_t now)
@@ -83,14 +81,14 @@ void store_settle(struct store *s, int64_t seq)
 {
     struct buf *body = &s->said.heard;
 
-    if (keeps_all(s))
+    if (store_keeps_all(s))
         return;
     buf_clear(body);
     if (!engine_hear_message(s->engine, seq, body))
         return;
     if (!buf_ok(body))
         store_no_memory(s);
-    engine_reduce_message(s->engine, seq, reduced(s, buf_span(body)));
+    engine_reduce_message(s->engine, seq, store_reduced(s, buf_span(body)));
 }
 
 #define SETTLE_BATCH 64
@@ -100,7 +98,7 @@ void store_settle_all(struct store *s, const struct arriving *a)
     int64_t seqs[SETTLE_BATCH], after = 0;
     size_t count;
 
-    if (keeps_all(s))
+    if (store_keeps_all(s))
         return;
     do {
         count = engine_arriving(s->engine, a, &after, seqs, SETTLE_BATCH);

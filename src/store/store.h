@@ -250,7 +250,7 @@ struct channel {
     char name[CHANNEL_MAX + 1];
 };
 
-/* The channel's id; 0: there is none. */
+/* The channel's id; 0: there is none. Begins a transaction, as all of these do. */
 int64_t store_channel(struct store *s, struct span nsp, struct span name);
 int64_t store_channel_open(struct store *s, struct span nsp, struct span name, int64_t now);
 
@@ -361,8 +361,28 @@ int store_figures(struct store *s, struct store_figures *f);
 
 /* ---- retention */
 
-/* Remove a little of what need not be kept any longer; in its own time, never within a request.
- * True: there is more. */
-bool store_tidy(struct store *s, int64_t now);
+/* These do a little of their work each time they are called, in a transaction of their own; never
+ * within a turn's. TIDY_FAILED: nothing of it was done, and store_why() says why; it does not stick. */
+enum tidy { TIDY_FAILED = -1, TIDY_DONE = 0, TIDY_MORE = 1 };
+
+/* Remove what need not be kept any longer. */
+enum tidy store_tidy(struct store *s, int64_t now);
+
+/* Take out of what is left what the settings do not want kept: payloads that nobody is owed any
+ * more, addresses. For who has changed the settings: what is stored is stored by them. */
+enum tidy store_reduce(struct store *s);
+
+/* Give back the space that is free inside of the store. All at once; everybody waits. 0 or -1, as
+ * above. */
+int store_compact(struct store *s);
+
+/* What was removed since the store was opened, and taken out; and what there is. */
+struct tidied {
+    int64_t messages, deliveries, sockets;
+    int64_t reduced;                    /* messages of which something was taken out */
+    int64_t used, unused;               /* bytes; those that are free inside of the store */
+};
+
+int store_tidied(struct store *s, struct tidied *t);
 
 #endif

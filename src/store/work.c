@@ -144,7 +144,7 @@ bool store_is_full(const struct store *s)
     return engine_is_full(s->engine);
 }
 
-bool store_tidy(struct store *s, int64_t now)
+enum tidy store_tidy(struct store *s, int64_t now)
 {
-    return !s->failure.failed && !s->begun && engine_tidy(s->engine, now);
+    return s->failure.failed || s->begun ? TIDY_DONE : engine_tidy(s->engine, now);
 }

@@ -11,6 +11,7 @@
  * queues.c    deliveries, and the queues that they wait in
  * waking.c    who has something to hear
  * hold.c      who holds a session's poll
+ * reduce.c    what was kept, and is not to be any more
  */
 #ifndef POLLUX_STORE_WORK_H
 #define POLLUX_STORE_WORK_H
@@ -116,6 +117,12 @@ struct woken {
     size_t count, cap, next;
 };
 
+/* reduce.c's: how far it has come */
+struct reducing {
+    int64_t message, socket;            /* everything up to these was looked at */
+    int64_t reduced;
+};
+
 struct store {
     struct engine *engine;
     const struct settings *set;         /* borrowed */
@@ -128,6 +135,7 @@ struct store {
     struct deliveries deliveries;
     struct reading reading;
     struct woken woken;
+    struct reducing reducing;
 };
 
 /* Begin the turn's transaction unless it has begun. False: the store has failed. Every function
@@ -187,6 +195,13 @@ void store_settle_all(struct store *s, const struct arriving *a);
 
 /* The turn is over. */
 void store_said_over(struct store *s);
+
+/* Is all kept that was said? */
+bool store_keeps_all(const struct store *s);
+
+/* BODY, of which nobody is to hear any more, as it is kept: not at all, or without addresses. Lent
+ * until the next call. */
+struct span store_reduced(struct store *s, struct span body);
 
 /* ---- queues.c */
 

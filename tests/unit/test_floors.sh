@@ -16,7 +16,7 @@ store/sqlite: base wire store
 rules: base wire store
 core: base wire host store rules
 run: base host store core
-ctl: base wire store
+ctl: base wire store rules
 '
 
 # header: the files and folders that may include it. Those of one file of a folder, and what is nobody's.

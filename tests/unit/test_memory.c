@@ -179,7 +179,8 @@ static char *run_command(int *status, size_t *errors)
     stderr = open_memstream(&complaint, errors);
     assert_true(stdout != NULL && stderr != NULL);
     tool.ctl = tool.asked;
-    *status = ctl_open(&tool.ctl, tool.command == ctl_close || tool.command == ctl_gc);
+    bool writes = tool.command == ctl_close || tool.command == ctl_gc;
+    *status = writes ? ctl_open_to_write(&tool.ctl) : ctl_open(&tool.ctl);
     if (*status == CTL_OK)
         *status = tool.command(&tool.ctl);
     ctl_close_store(&tool.ctl);

@@ -4,6 +4,8 @@
 
 #include <stdio.h>
 
+#include "rules/signaling.h"
+
 /* TEXT with every %A, %B, %C replaced by the public id of that client; valid until the next call
  * but three. */
 static const char *with_ids(const char *text, const struct client *a, const struct client *b)
@@ -92,6 +94,47 @@ static void bye_is_relayed_and_ack_ends_the_channel(void **state)
     assert_said(&b, "41");
     assert_int_equal(rig_sql(&r, "SELECT count(*) FROM channel"), 0);
     assert_int_equal(rig_sql(&r, "SELECT count(*) FROM socket WHERE gone_ms IS NULL"), 0);
+    rig_close(&r);
+}
+
+/* Close the channel as polluxctl does: from another process. */
+static struct closed close_channel(const struct rig *r, const char *name)
+{
+    struct store *store;
+    struct signaling g;
+    struct buf why = BUF_EMPTY;
+
+    assert_int_equal(store_open(&store, &r->set, &why), 0);
+    signaling_init(&g, store, &r->set);
+    g.now = r->now;
+    struct closed closed =
+        signaling_close_channel(&g, store_channel(store, SPAN("/"), span_of(name)));
+    assert_int_equal(store_commit(store), 0);
+    signaling_release(&g);
+    store_close(store);
+    return closed;
+}
+
+static void a_channel_that_is_closed_disconnects_its_members(void **state)
+{
+    struct rig r;
+    struct client a, b, c;
+
+    (void)state;
+    rig_open(&r, quiet);
+    pair(&r, &a, &b);
+    client_post(&b, "42[\"create or join\",\"other\"]");
+    client_join(&c, &r, "other");
+    client_hear(&c), client_hear(&b);
+    client_hear(&c);
+    struct closed closed = close_channel(&r, "room");
+    assert_int_equal(closed.disconnected, 2);
+    assert_int_equal(closed.away, 0);
+    rig_turn(&r, true);
+    assert_said(&a, "41");
+    assert_said(&b, "41");
+    assert_said(&c, with_ids("42[\"leave\",\"other\",\"%B\"]", &a, &b));
+    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM channel WHERE name = 'room'"), 0);
     rig_close(&r);
 }
 
@@ -547,6 +590,7 @@ int main(void)
         cmocka_unit_test(first_creates_second_joins),
         cmocka_unit_test(messages_and_responses_are_relayed_and_echoed),
         cmocka_unit_test(bye_is_relayed_and_ack_ends_the_channel),
+        cmocka_unit_test(a_channel_that_is_closed_disconnects_its_members),
         cmocka_unit_test(bye_with_41_and_1_in_one_post_delivers_it),
         cmocka_unit_test(lost_client_recovers_what_it_missed),
         cmocka_unit_test(sent_and_not_arrived_is_sent_again_after_recovery),

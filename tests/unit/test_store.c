@@ -646,6 +646,38 @@ static void nobody_fills_a_queue_alone(void **state)
     close_counting(&r);
 }
 
+/* The settings have changed: what they do not want kept goes from what was stored before. */
+static void what_is_not_to_be_kept_any_more_is_taken_out(void **state)
+{
+    struct rig r;
+    struct client a, b;
+    struct tidied t;
+
+    (void)state;
+    rig_open(&r, NULL);
+    r.address = "192.0.2.1";
+    client_join(&a, &r, "room");
+    client_join(&b, &r, "room");
+    client_hear(&a), client_hear(&b);
+    client_post(&a, "42[\"c\",\"candidate:1 1 udp 1 192.0.2.77 5000\"]");
+    client_hear(&b);
+    client_post(&b, "42[\"c\",\"192.0.2.78\"]");    /* which a has not heard yet */
+    r.set.keep_addresses = false;
+    while (store_reduce(r.store) == TIDY_MORE)
+        ;
+    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM message WHERE body LIKE '%x.x.x.x%'"), 1);
+    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM message WHERE body LIKE '%192.0.2%'"), 1);
+    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM socket WHERE address <> ''"), 0);
+    r.set.keep_payloads = false;
+    assert_int_equal(store_reduce(r.store), TIDY_DONE);         /* all of it was looked at */
+    assert_int_equal(store_compact(r.store), 0);
+    assert_int_equal(store_tidied(r.store, &t), 0);
+    assert_int_equal(t.reduced, 1);
+    assert_int_equal(t.unused, 0);
+    assert_true(t.used > 0);
+    close_counting(&r);
+}
+
 static void every_statement_has_run(void **state)
 {
     bool all = true;
@@ -680,6 +712,7 @@ int main(void)
         cmocka_unit_test(an_older_file_is_upgraded),
         cmocka_unit_test(requests_are_kept_for_a_while),
         cmocka_unit_test(nobody_fills_a_queue_alone),
+        cmocka_unit_test(what_is_not_to_be_kept_any_more_is_taken_out),
         cmocka_unit_test(every_statement_has_run),
     };
 

@@ -39,9 +39,13 @@ struct walk {
     int64_t removed;                    /* rows of the log */
 };
 
+/* What was removed since the engine was opened. */
+struct removed { int64_t messages, deliveries, sockets; };
+
 /* tidy.c's */
 struct tidying {
     struct walk walk;
+    struct removed removed;
     bool full;                          /* see engine_is_full() */
     int64_t said, owed;                 /* messages and deliveries stored since it went on */
 };

@@ -3,8 +3,6 @@
  * and sockets that have not gone. */
 #include "store/sqlite/lite.h"
 
-#include "base/log.h"
-
 #define TIDY_ROWS 200                   /* about a millisecond's work */
 #define TIDY_ROWS_MOST 10000
 #define DAY_MS INT64_C(86400000)
@@ -51,10 +49,10 @@ static int64_t trim(struct engine *e, struct db_query *q)
     return e->failure->failed ? 0 : db_changes(e->db);
 }
 
-/* Bytes that the file's rows take; what was freed inside of it is not counted. */
-static int64_t store_bytes(struct engine *e)
+/* Bytes of the file by statement N: those that its rows take, or those that are free inside of it. */
+static int64_t store_bytes(struct engine *e, size_t n)
 {
-    struct db_query *q = db_query(e->db, Q_store_size);
+    struct db_query *q = db_query(e->db, n);
     int64_t bytes = 0;
 
     if (db_next(q) == DB_ROW)
@@ -97,14 +95,18 @@ static int64_t trim_log(struct engine *e, int64_t before, const struct window *d
                         const struct window *m, int64_t upto)
 {
     struct db_query *q = trim_query(e, Q_delivery_trim, before, e->tidying.walk.delivery, d->last);
+    struct removed *all = &e->tidying.removed;
 
     db_put_int(q, 4, e->tidying.walk.message);
     db_put_int(q, 5, upto);
-    int64_t removed = trim(e, q);
+    int64_t deliveries = trim(e, q);
     q = trim_query(e, Q_message_trim, before, e->tidying.walk.message, m->last);
     db_put_int(q, 4, e->tidying.walk.delivery);
     db_put_int(q, 5, d->last);
-    return removed + trim(e, q);
+    int64_t messages = trim(e, q);
+    all->deliveries += deliveries;
+    all->messages += messages;
+    return deliveries + messages;
 }
 
 /* One step through deliveries and their messages, ROWS of each. Deliveries are looked at beyond
@@ -140,7 +142,8 @@ static bool walk_sockets(struct engine *e, int64_t before, int64_t rows)
 
     if (k.last == 0)
         return false;
-    trim(e, trim_query(e, Q_socket_trim, before, e->tidying.walk.socket, k.last));
+    e->tidying.removed.sockets +=
+        trim(e, trim_query(e, Q_socket_trim, before, e->tidying.walk.socket, k.last));
     e->tidying.walk.socket = k.last;
     return k.newest < before && !e->failure->failed;
 }
@@ -183,21 +186,22 @@ static bool step(struct engine *e, int64_t before, bool over)
     return !e->failure->failed && engine_commit(e) && more;
 }
 
-static void give_up(struct engine *e)
+/* It does not stick: the reason can be read until the next. */
+static enum tidy give_up(struct engine *e)
 {
-    log_often(P120, NULL, "%s", e->failure->why);
     engine_rollback(e);
     failure_over(e->failure);
     e->tidying.walk.going = false;
+    return TIDY_FAILED;
 }
 
-bool engine_tidy(struct engine *e, int64_t now)
+enum tidy engine_tidy(struct engine *e, int64_t now)
 {
     int64_t before = now - e->set->log_age_days * DAY_MS;
     bool more = false;
 
     wal_tend(e, now);
-    int64_t bytes = store_bytes(e);
+    int64_t bytes = store_bytes(e, Q_store_size);
     bool over = bytes > e->set->log_max_bytes;
     e->tidying.full = bytes / 2 > e->set->log_max_bytes;
     if (over)
@@ -208,6 +212,24 @@ bool engine_tidy(struct engine *e, int64_t now)
     if (!more)
         e->tidying.said = e->tidying.owed = 0;
     if (e->failure->failed)
-        give_up(e);
-    return more;
+        return give_up(e);
+    return more ? TIDY_MORE : TIDY_DONE;
+}
+
+/* ---- for people who run it */
+
+int engine_tidied(struct engine *e, struct tidied *t)
+{
+    t->messages = e->tidying.removed.messages;
+    t->deliveries = e->tidying.removed.deliveries;
+    t->sockets = e->tidying.removed.sockets;
+    t->used = store_bytes(e, Q_store_size);
+    t->unused = store_bytes(e, Q_store_unused);
+    return e->failure->failed ? give_up(e) : 0;
+}
+
+int engine_compact(struct engine *e)
+{
+    lite_check(e, db_exec(e->db, "VACUUM"), "give free space back");
+    return e->failure->failed ? give_up(e) : 0;
 }
