@@ -24,6 +24,18 @@
 
 enum kind { KIND_INT, KIND_BOOL, KIND_TEXT, KIND_CHOICE };
 
+/* What a text may hold; see settings.def. */
+enum form {
+    FORM_TEXT,
+    FORM_DIRECTORY,
+    FORM_FOLDER,
+    FORM_PATH,
+    FORM_NAMESPACES,            /* this and those that follow are lists */
+    FORM_ORIGINS,
+    FORM_HOSTS,
+    FORM_ADDRESSES
+};
+
 /* One row of settings.def. */
 struct key {
     const char *name;
@@ -31,6 +43,7 @@ struct key {
     size_t offset;              /* of the field in struct settings */
     int64_t number;             /* the default, unless it is a text */
     const char *text;           /* the default of a text */
+    enum form form;             /* of a text */
     int64_t least, most;        /* INT alone */
     const char *choices;        /* CHOICE alone: "normal|full" */
     const char *help;
@@ -38,13 +51,16 @@ struct key {
 
 static const struct key keys[] = {
 #define SETTING_INT(name, fallback, least, most, help) \
-    { #name, KIND_INT, offsetof(struct settings, name), fallback, NULL, least, most, NULL, help },
+    { #name, KIND_INT, offsetof(struct settings, name), fallback, NULL, FORM_TEXT, least, \
+      most, NULL, help },
 #define SETTING_BOOL(name, fallback, help) \
-    { #name, KIND_BOOL, offsetof(struct settings, name), fallback, NULL, 0, 1, NULL, help },
-#define SETTING_TEXT(name, fallback, help) \
-    { #name, KIND_TEXT, offsetof(struct settings, name), 0, fallback, 0, 0, NULL, help },
+    { #name, KIND_BOOL, offsetof(struct settings, name), fallback, NULL, FORM_TEXT, 0, 1, \
+      NULL, help },
+#define SETTING_TEXT(name, fallback, form, help) \
+    { #name, KIND_TEXT, offsetof(struct settings, name), 0, fallback, form, 0, 0, NULL, help },
 #define SETTING_CHOICE(name, fallback, choices, help) \
-    { #name, KIND_CHOICE, offsetof(struct settings, name), fallback, NULL, 0, 0, choices, help },
+    { #name, KIND_CHOICE, offsetof(struct settings, name), fallback, NULL, FORM_TEXT, 0, 0, \
+      choices, help },
 #include "base/settings.def"
 };
 
@@ -83,8 +99,7 @@ static const void *field_of(const struct settings *s, const struct key *key)
 /* Lists are texts whose words stand apart; in a file they may go on over several lines. */
 static bool is_list(const struct key *key)
 {
-    return strcmp(key->name, "namespaces") == 0 || strcmp(key->name, "allowed_origins") == 0
-        || strcmp(key->name, "served_hosts") == 0 || strcmp(key->name, "metrics_allow") == 0;
+    return key->kind == KIND_TEXT && key->form >= FORM_NAMESPACES;
 }
 
 /* ---- messages -------------------------------------------------------------------------------- */
@@ -426,16 +441,6 @@ static const char *wrong_address(struct span word)
     return "is no address; write one like 192.0.2.7 or 2001:db8::7, or loopback, or *";
 }
 
-/* What each word of the list KEY is judged by. */
-static const char *(*word_judge(const struct key *key))(struct span)
-{
-    if (strcmp(key->name, "namespaces") == 0)
-        return wrong_namespace;
-    if (strcmp(key->name, "served_hosts") == 0)
-        return wrong_host;
-    return strcmp(key->name, "metrics_allow") == 0 ? wrong_address : wrong_origin;
-}
-
 /* Let WRONG judge each word of VALUE. */
 static int check_words(const struct key *key, const char *value, const char *(*wrong)(struct span),
                        const struct origin *at, struct buf *why)
@@ -453,28 +458,30 @@ static int check_words(const struct key *key, const char *value, const char *(*w
     return 0;
 }
 
-static int check_path(const struct key *key, const char *value, const struct origin *at,
-                      struct buf *why)
+static bool is_url_path(const char *value)
 {
-    size_t len = strlen(value);
+    return *value == '/' && value[strcspn(value, " ?#%\"\\")] == '\0';
+}
 
-    if (value[0] == '/' && value[len - 1] == '/' && value[strcspn(value, " ?#%\"\\")] == '\0')
+static int check_folder(const struct key *key, const char *value, const struct origin *at,
+                        struct buf *why)
+{
+    if (is_url_path(value) && value[strlen(value) - 1] == '/')
         return 0;
     begin_why(why, at, key);
-    if (len == 0)
+    if (*value == '\0')
         buf_add_text(why, "has no value");
     else
         buf_addf(why, "is \"%s\"", value);
     buf_add_text(why, "; it begins and ends with '/' and holds no space, ?, #, %, quote or "
-                      "backslash, "
-                      "like /socket.io/");
+                      "backslash, like /socket.io/");
     return -1;
 }
 
-static int check_metrics_path(const struct key *key, const char *value, const struct origin *at,
-                              struct buf *why)
+static int check_path(const struct key *key, const char *value, const struct origin *at,
+                      struct buf *why)
 {
-    if (*value == '\0' || (*value == '/' && value[strcspn(value, " ?#%\"\\")] == '\0'))
+    if (*value == '\0' || is_url_path(value))
         return 0;
     begin_why(why, at, key);
     buf_addf(why, "is \"%s\"; it begins with '/' and holds no space, ?, #, %%, quote or backslash, "
@@ -483,55 +490,74 @@ static int check_metrics_path(const struct key *key, const char *value, const st
     return -1;
 }
 
-static int set_text(struct settings *s, const struct key *key, const char *value,
-                    const struct origin *at, struct buf *why)
+/* TEXT, given, is the whole path of a directory: is it short enough, and does it still make a line? */
+static int put_directory(struct settings *s, const struct key *key, char *text,
+                         const struct origin *at, struct buf *why)
 {
-    char *text;
+    int code = 0;
 
-    if (check_text(key, value, at, why) == -1)
-        return -1;
-    if (is_list(key)) {
-        bool nsps = strcmp(key->name, "namespaces") == 0;
-        if (check_words(key, value, word_judge(key), at, why) == -1)
-            return -1;
-        text = tidy_list(value);
-        if (text != NULL && *text == '\0' && nsps) {
-            free(text);
-            text = strdup("/");
-        }
-        return put_text(s, key, text, why);
+    if (strlen(text) > LONGEST_WORD) {
+        code = begin_why(why, at, key);
+        buf_addf(why, "is too long: %s; the whole path takes at most %d bytes", text, LONGEST_WORD);
+    } else {
+        code = check_text(key, text, at, why);  /* slashes at its end may have hidden it */
     }
-    if (strcmp(key->name, "path") == 0)
-        return check_path(key, value, at, why) == -1 ? -1 : put_text(s, key, strdup(value), why);
-    if (strcmp(key->name, "metrics_path") == 0)
-        return check_metrics_path(key, value, at, why) == -1
-                   ? -1
-                   : put_text(s, key, strdup(value), why);
+    if (code == 0)
+        return put_text(s, key, text, why);
+    free(text);
+    return -1;
+}
 
+static int set_directory(struct settings *s, const struct key *key, const char *value,
+                         const struct origin *at, struct buf *why)
+{
     if (*value == '\0') {
         begin_why(why, at, key);
         buf_add_text(why, "has no value; name a directory, like /var/lib/pollux");
         return -1;
     }
-    text = absolute(at->directory, value);
-    if (text == NULL) {
-        begin_why(why, at, key);
-        buf_addf(why, "is \"%s\", and what that is relative to cannot be told: %s; write the "
-                      "whole path",
-                 value, strerror(errno));
+    char *text = absolute(at->directory, value);
+    if (text != NULL)
+        return put_directory(s, key, text, at, why);
+    begin_why(why, at, key);
+    buf_addf(why,
+             "is \"%s\", and what that is relative to cannot be told: %s; write the whole path",
+             value, strerror(errno));
+    return -1;
+}
+
+static int set_list(struct settings *s, const struct key *key, const char *value,
+                    const struct origin *at, struct buf *why)
+{
+    static const char *(*const wrong[])(struct span word) = {
+        [FORM_NAMESPACES] = wrong_namespace,
+        [FORM_ORIGINS] = wrong_origin,
+        [FORM_HOSTS] = wrong_host,
+        [FORM_ADDRESSES] = wrong_address,
+    };
+
+    if (check_words(key, value, wrong[key->form], at, why) == -1)
         return -1;
-    }
-    if (strlen(text) > LONGEST_WORD) {
-        begin_why(why, at, key);
-        buf_addf(why, "is too long: %s; the whole path takes at most %d bytes", text, LONGEST_WORD);
+    char *text = tidy_list(value);
+    if (text != NULL && *text == '\0' && key->form == FORM_NAMESPACES) {
         free(text);
-        return -1;
-    }
-    if (check_text(key, text, at, why) == -1) {         /* slashes at its end may have hidden it */
-        free(text);
-        return -1;
+        text = strdup("/");
     }
     return put_text(s, key, text, why);
+}
+
+static int set_text(struct settings *s, const struct key *key, const char *value,
+                    const struct origin *at, struct buf *why)
+{
+    if (check_text(key, value, at, why) == -1
+        || (key->form == FORM_FOLDER && check_folder(key, value, at, why) == -1)
+        || (key->form == FORM_PATH && check_path(key, value, at, why) == -1))
+        return -1;
+    if (is_list(key))
+        return set_list(s, key, value, at, why);
+    if (key->form == FORM_DIRECTORY)
+        return set_directory(s, key, value, at, why);
+    return put_text(s, key, strdup(value), why);
 }
 
 static int set(struct settings *s, const struct key *key, const char *value,

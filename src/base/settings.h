@@ -15,7 +15,7 @@ enum durability { DURABILITY_NORMAL, DURABILITY_FULL };
 struct settings {
 #define SETTING_INT(name, fallback, least, most, help) int64_t name;
 #define SETTING_BOOL(name, fallback, help) bool name;
-#define SETTING_TEXT(name, fallback, help) char *name;
+#define SETTING_TEXT(name, fallback, form, help) char *name;
 #define SETTING_CHOICE(name, fallback, choices, help) int name;
 #include "base/settings.def"
 };

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "base/hash.h"
 #include "base/log.h"
 
 /* Errors that need no session: method, transport, version, origin. False: the call was answered. */
@@ -296,7 +297,7 @@ static void take_session(struct call *call, const struct query *q)
     }
     if (session != NULL && session->shim) {     /* what it was offered in the handshake */
         call->wait = strcmp(q->wait, "true") == 0;
-        call->after = seen_hash(span_of(q->after));
+        call->after = hash_of(span_of(q->after));
     }
     if (session == NULL)
         core_answer_error(call, 400, EIO_SID_UNKNOWN, "Session ID unknown");
@@ -378,7 +379,7 @@ static void take_call(struct call *call)
     }
     read_query(rq->query, &q);
     call->shim = strcmp(q.shim, "1") == 0;
-    call->t = seen_hash(span_of(q.t));
+    call->t = hash_of(span_of(q.t));
     call->own_t = rq->again || call->shim || strlen(q.t) >= T_OWN;
     call->clock_t = !rq->again && !call->shim && is_clock(q.t);
     if (!well_formed(call, q.transport, q.known))

@@ -15,7 +15,6 @@
 /* two polls with the same t, the client's clock's milliseconds, of which the second waited for the
  * first one's answer, come no further apart than this: a turn, and twice a short way */
 #define CLOCK_MS 20
-#define MARKER "pollux"                 /* our event whose argument clients keep as their offset */
 
 /* ---- making an answer */
 
@@ -135,7 +134,7 @@ static void add_markers(struct packing *p)
     for (size_t i = 0; i < p->marked_count; i++) {
         struct owed marker = { .type = SIO_EVENT, .socket = p->marked[i].socket };
         begin_packet(p->w, &marker);
-        buf_addf(p->w->out, "[\"" MARKER "\",\"%lld\"]", (long long)p->marked[i].last);
+        buf_addf(p->w->out, "[\"" SIGNALING_MARKER "\",\"%lld\"]", (long long)p->marked[i].last);
     }
 }
 

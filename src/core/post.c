@@ -47,7 +47,7 @@ static void refuse_connect(struct post *p, struct span nsp, const char *message)
     json_string_encode(&body, span_of(message));
     buf_add_char(&body, '}');
     if (!buf_ok(&body))
-        store_no_memory(store);
+        store_no_memory(store, "refuse a namespace");
     store_socket_gone(store, k->id, true, p->call->now);
     owe(p, k, SIO_CONNECT_ERROR, buf_span(&body));
     buf_release(&body);
@@ -300,13 +300,28 @@ static void reject(struct post *p)
 
 /* ---- the POST itself */
 
+static void tell_too_much(const struct call *call, const struct session *session)
+{
+    const struct settings *set = call->c->set;
+
+    if (store_is_full(call->c->store))
+        log_often(P321, public_of(session),
+                  "a POST is refused: the database is twice as large as log_max_bytes (%lld) "
+                  "allows, and much waits for its sender",
+                  (long long)set->log_max_bytes);
+    else
+        log_often(P316, public_of(session),
+                  "a POST is refused: more waits for its sender than max_queued_messages (%lld) "
+                  "or max_queued_bytes (%lld) allow",
+                  (long long)set->max_queued_messages, (long long)set->max_queued_bytes);
+}
+
 /* Acknowledgements, echoes and complaints are owed to the client like anything else, so it may not
  * ask for more while too much waits for it. A POST that is a poll as well makes room itself: of one
  * whose peers have filled its queue it is taken, until its own answers are as much again (TWICE); so
  * is the rest of one that has begun. False: the call was answered. */
 static bool may_owe(struct call *call, struct session *session, bool twice)
 {
-    const struct settings *set = call->c->set;
     struct store *store = call->c->store;
     bool room = true;
 
@@ -316,10 +331,7 @@ static bool may_owe(struct call *call, struct session *session, bool twice)
     }
     if (room)
         return true;
-    log_often(P316, public_of(session),
-              "a POST is refused: more waits for its sender than max_queued_messages (%lld) or "
-              "max_queued_bytes (%lld) allow",
-              (long long)set->max_queued_messages, (long long)set->max_queued_bytes);
+    tell_too_much(call, session);
     core_answer_error(call, 429, EIO_FORBIDDEN, "Too much is waiting for this client: poll first");
     return false;
 }

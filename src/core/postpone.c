@@ -20,6 +20,7 @@
 
 #include <arpa/inet.h>
 
+#include "base/hash.h"
 #include "base/log.h"
 
 #define BRIM_MS 200                     /* a moment's burst: a share of so long */
@@ -64,7 +65,7 @@ struct worker core_worker(const struct call *call, const struct session *session
     struct worker w = { .session = session != NULL ? session->id : 0, .share = ADDRESS_SHARE };
 
     core_visitor(call->rq->address, address);
-    w.address = seen_hash(span_of(address));
+    w.address = hash_of(span_of(address));
     if (call->rq->forwarded) {
         w.address = ~w.address;
         w.share = PROXY_SHARE;

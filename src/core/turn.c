@@ -152,7 +152,7 @@ int core_watch(struct core *c)
 void core_news(struct core *c)
 {
     if (store_news(c->store) == -1)
-        log_often(P302, NULL, "cannot look for other processes' messages; it will be tried again");
+        log_often(P302, NULL, "%s; it will be tried again", store_why(c->store));
 }
 
 /* When SESSION, whose poll's connection has ended, has left for the others. If that was before this
@@ -288,7 +288,7 @@ int core_commit(struct core *c)
     if (c->no_memory || !buf_ok(&c->out) || commit(c) == -1)
         return -1;
     if (c->failing)
-        log_line(P304, NULL, "it works again");
+        log_often(P304, NULL, "it works again");
     c->failing = false;
     c->retry_ms = 0;
     return 0;
@@ -297,9 +297,9 @@ int core_commit(struct core *c)
 void core_fail_turn(struct core *c, struct host *h)
 {
     if (!c->failing && store_failed(c->store))
-        log_line(P303, NULL, "%s", store_why(c->store));
+        log_often(P303, NULL, "%s", store_why(c->store));
     else if (!c->failing)
-        log_line(P305, NULL, "cannot make an answer: out of memory; give the machine more");
+        log_often(P305, NULL, "cannot make an answer: out of memory; give the machine more");
     c->failing = true;
     c->retry_ms = c->signaling.now + RETRY_MS;
     store_rollback(c->store);

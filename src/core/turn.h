@@ -94,7 +94,7 @@ struct call {
     const struct request *rq;
     int64_t now;
     bool cross_origin;          /* from another site that is allowed: tell the browser so */
-    uint64_t t;                 /* seen_hash(); 0: none, too long to remember, or always the same */
+    uint64_t t;                 /* hash_of(); 0: none, too long to remember, or always the same */
     bool own_t;                 /* the t is this request's and no other's, as far as one can see */
     bool clock_t;               /* the t is the client's clock: the next request may have it, too */
     uint64_t after;             /* the t of the POST before this one; 0: not said */

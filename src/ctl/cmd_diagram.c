@@ -9,6 +9,7 @@
  */
 #include <stdlib.h>
 
+#include "base/ascii.h"
 #include "ctl/commands.h"
 #include "ctl/page.h"
 #include "ctl/text.h"
@@ -39,8 +40,7 @@ struct diagram {
 
 static bool is_plain(unsigned char ch)
 {
-    return ch >= 0x80 || (ch >= '0' && ch <= '9') || (ch >= 'A' && ch <= 'Z')
-           || (ch >= 'a' && ch <= 'z')
+    return ch >= 0x80 || ascii_is_alnum((char)ch)
            || (ch != '\0' && strchr(" .,!?\"()[]{}=+-_/'|*", ch) != NULL);
 }
 

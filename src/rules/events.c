@@ -199,7 +199,7 @@ static const struct { const char *event; rule *apply; } rules[] = {
     { "Bye", bye_for_good },
     { "Ack", ack_event },
     { "bye", bye },
-    { "pollux", reserved_event },
+    { SIGNALING_MARKER, reserved_event },
     { "error", reserved_event },
     { "log", reserved_event },
 };

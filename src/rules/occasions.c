@@ -46,7 +46,7 @@ static void add_sentence(struct signaling *g, struct span channel, const char *i
     buf_addf(&text, "S --> broadcast(): client %s joined channel %.*s", id, (int)channel.len,
              channel.p);
     if (!buf_ok(&text))
-        store_no_memory(g->store);
+        store_no_memory(g->store, "make up an event");
     say_string(g, buf_span(&text));
     buf_release(&text);
 }

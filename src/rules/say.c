@@ -11,7 +11,7 @@ int64_t say_message(struct signaling *g, struct message *message, const struct m
     size_t size = message->body.len + message->attached.len;
 
     if (!buf_ok(&g->body)) { /* most are made up there */
-        store_no_memory(g->store);
+        store_no_memory(g->store, "make up an event");
         buf_clear(&g->body); /* the next turn's */
     }
     message->recipients = 0;

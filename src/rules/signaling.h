@@ -9,6 +9,10 @@
 
 #include "store/store.h"
 
+/* The event by which the server numbers what clients have heard: they keep its argument as their
+ * offset. */
+#define SIGNALING_MARKER "pollux"
+
 struct signaling {
     struct store *store;
     const struct settings *set;

@@ -253,7 +253,8 @@ static int keep(void *arg)
 {
     struct server *server = arg;
 
-    return store_keep(&server->set);
+    store_keep(&server->set);
+    return 1;                           /* it does not end by itself */
 }
 
 /* --check-config: the settings were read; can the store be used? */

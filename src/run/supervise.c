@@ -1,15 +1,25 @@
 /* supervise.c - starts workers and a keeper, replaces those that die, ends them. Holds their
  * process ids, opens nothing, serves nobody.
  *
- * A supervisor that dies takes its workers with it, and one of these sees to a successor:
+ *     the web server ── its socket ──▶ supervisor ─┬─ worker ... worker   answer requests
+ *                                                  └─ keeper              does the store's chores
  *
- *     supervisor dies ─▶ each worker gets TERM from the kernel
- *                        ├ the first of them has the program started anew,
- *                        └ and all answer what they have in hand, and end
+ *     a worker dies      another takes its place: at once, or after a pause if it dies again and
+ *                        again; what is asked meanwhile waits in the socket's queue
+ *     TERM, INT, or the  all are told to end; they answer what they have, and the keeper goes first
+ *     web server's end
+ *     HUP                is the program's file, with its settings, one that would start? Then this
+ *                        process becomes it, with the same process id, the same socket and the same
+ *                        children; only when it has become it are the old workers told to end. Else
+ *                        what runs goes on.
+ *     it dies itself     each worker gets TERM from the kernel; the first of them has the program
+ *                        started anew (takeover.h says why), and all answer what they have in hand,
+ *                        and end
  */
 #include "run/supervise.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -116,10 +126,16 @@ static void note_end(struct worker *w, const char *what, int status)
 {
     const char *how = WIFSIGNALED(status) ? "was ended by signal" : "ended with status";
 
-    log_line(P402, NULL, "%s %ld %s %d; a new one takes its place", what, (long)w->pid, how,
-             WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
-    w->pid = 0;
+    int why = WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status);
+
     w->soon = now_s() - w->started <= TOO_SOON_S ? w->soon + 1 : 0;
+    if (w->soon <= TOO_OFTEN)
+        log_line(P402, NULL, "%s %ld %s %d; a new one takes its place", what, (long)w->pid, how,
+                 why);
+    else                                /* once a second, for as long as it lasts */
+        log_often(P402, NULL, "%s %ld %s %d, like those before it; a new one takes its place",
+                  what, (long)w->pid, how, why);
+    w->pid = 0;
 }
 
 /* Take note of the workers that have ended. Others may: those of the program before an upgrade. */
@@ -167,6 +183,31 @@ static int end_all(struct crew *c)
 
 /* ---- the program anew */
 
+/* Fork a process that ends the workers once this one has become another program: then the descriptor
+ * that is returned closes by itself. A byte written to it says that nothing came of it. -1 on
+ * failure. */
+static int end_workers_later(const struct crew *c)
+{
+    int ends[2];
+    char word;
+
+    if (pipe2(ends, O_CLOEXEC) == -1)
+        return -1;
+    pid_t pid = fork();
+    if (pid == 0) {
+        close(ends[1]);
+        if (read(ends[0], &word, 1) == 0)
+            tell_all(c);
+        _exit(0);
+    }
+    close(ends[0]);
+    if (pid == -1) {
+        close(ends[1]);
+        return -1;
+    }
+    return ends[1];
+}
+
 static void renew(struct crew *c)
 {
     if (!takeover_works(c->program)) {
@@ -175,11 +216,15 @@ static void renew(struct crew *c)
                  c->program->argv[0]);
         return;
     }
-    log_line(P403, NULL, "the program is started anew");
-    tell_all(c);
-    takeover_start(c->program);
+    int later = end_workers_later(c);
+    if (later != -1) {
+        log_line(P403, NULL, "the program is started anew");
+        takeover_start(c->program);
+    }
     log_line(P407, NULL, "cannot start %s anew: %s; what runs goes on", c->program->argv[0],
              strerror(errno));
+    if (later != -1 && write(later, "", 1) == 1)
+        close(later);
     sigprocmask(SIG_BLOCK, &c->taken, NULL);
 }
 

@@ -163,7 +163,7 @@ struct entry *store_remember(struct store *s, int64_t id, const char *sid)
     struct entry *e = calloc(1, sizeof *e);
 
     if (e == NULL) {
-        failure_note(&s->failure, "cannot read a session: out of memory; give the machine more");
+        store_no_memory(s, "read a session");
         return NULL;
     }
     e->session.id = id;

@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+#include "base/hash.h"
+
 /* ---- lists of members */
 
 void members_release(struct members *m)
@@ -31,8 +33,7 @@ static bool add_member(struct store *s, struct members *m, const struct member *
 {
     if (members_add(m, member))
         return true;
-    failure_note(&s->failure,
-                 "cannot list a channel's members: out of memory; give the machine more");
+    store_no_memory(s, "list a channel's members");
     return false;
 }
 
@@ -52,13 +53,7 @@ static struct room *find_room(struct store *s, int64_t channel)
 
 static size_t place_of_name(struct span nsp, struct span name)
 {
-    uint64_t hash = 0xcbf29ce484222325; /* FNV-1a */
-
-    for (size_t i = 0; i < nsp.len; i++)
-        hash = (hash ^ (unsigned char)nsp.p[i]) * 0x100000001b3;
-    for (size_t i = 0; i < name.len; i++)
-        hash = (hash ^ (unsigned char)name.p[i]) * 0x100000001b3;
-    return hash % ROOMS;
+    return hash_on(hash_on(HASH_BASIS, nsp), name) % ROOMS;
 }
 
 static bool is_named(const struct room *room, struct span nsp, struct span name)

@@ -39,7 +39,7 @@ void engine_close(struct engine *e);
 int engine_probe(const struct settings *set, struct buf *why);
 void engine_serves_once(struct engine *e);
 int engine_has_keeper(struct engine *e, struct buf *why);
-int engine_keep(const struct settings *set);
+void engine_keep(const struct settings *set);
 
 /* ---- the transaction */
 

@@ -10,19 +10,11 @@
  */
 #include "store/mask.h"
 
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-static bool is_hex(char c)
-{
-    return is_digit(c) || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-}
+#include "base/ascii.h"
 
 static bool is_word(char c)
 {
-    return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+    return ascii_is_alnum(c) || c == '_';
 }
 
 /* The length of the stretch of bytes that IS holds for, at the start of TEXT. */
@@ -44,7 +36,7 @@ static struct span from(struct span text, size_t at)
 
 static bool is_dotted(char c)
 {
-    return is_digit(c) || c == '.';
+    return ascii_is_digit(c) || c == '.';
 }
 
 /* Is TEXT four numbers up to 255 with dots between? */
@@ -53,7 +45,7 @@ static bool is_ipv4(struct span text)
     int parts = 0;
 
     for (;;) {
-        size_t len = stretch(text, is_digit);
+        size_t len = stretch(text, ascii_is_digit);
         int64_t value;
         if (len == 0 || len > 3 || !span_int((struct span){ text.p, len }, &value) || value > 255)
             return false;
@@ -80,7 +72,7 @@ static struct span dotted_run(struct span text)
 
 static bool is_of_ipv6(char c)
 {
-    return is_hex(c) || c == ':' || c == '.';
+    return ascii_is_hex(c) || c == ':' || c == '.';
 }
 
 /* The run at the start of TEXT, without a full stop or single colon at its end. Empty when a letter
@@ -110,7 +102,7 @@ static bool is_ipv6(struct span text)
         text = from(text, 2);
     }
     while (text.len != 0) {
-        size_t len = stretch(text, is_hex);
+        size_t len = stretch(text, ascii_is_hex);
         if (len < text.len && text.p[len] == '.')
             return is_ipv4(text) && (gap ? groups + 2 < 8 : groups + 2 == 8);
         if (len == 0 || len > 4)
@@ -148,7 +140,7 @@ static size_t escape_length(struct span text)
         return 0;
     if (text.p[1] != 'u')
         return text.p[1] != '\0' && strchr("\"\\/bfnrt", text.p[1]) != NULL ? 2 : 0;
-    return text.len >= 6 && stretch((struct span){ text.p + 2, 4 }, is_hex) == 4 ? 6 : 0;
+    return text.len >= 6 && stretch((struct span){ text.p + 2, 4 }, ascii_is_hex) == 4 ? 6 : 0;
 }
 
 /* How many bytes at the start of TEXT are of one piece, and what is to stand in their place:
@@ -162,7 +154,7 @@ static size_t next_piece(struct span text, bool fresh, bool try_ipv6, size_t *ru
     *instead = NULL;
     if (escape != 0)
         return escape;
-    if (fresh && try_ipv6 && (is_hex(text.p[0]) || text.p[0] == ':')) {
+    if (fresh && try_ipv6 && (ascii_is_hex(text.p[0]) || text.p[0] == ':')) {
         struct span run = ipv6_run(text);
         *run_len = stretch(text, is_of_ipv6);
         if (is_ipv6(run)) {
@@ -170,7 +162,7 @@ static size_t next_piece(struct span text, bool fresh, bool try_ipv6, size_t *ru
             return run.len;
         }
     }
-    if (!is_digit(text.p[0]))
+    if (!ascii_is_digit(text.p[0]))
         return 1;
     struct span run = dotted_run(text);
     if (is_ipv4(run) && !says_nothing(run))

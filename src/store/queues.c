@@ -66,7 +66,7 @@ static size_t add_delivery(struct store *s, const struct delivery *d)
         size_t cap = all->cap != 0 ? all->cap * 2 : 64;
         struct delivery *list = realloc(all->list, cap * sizeof *list);
         if (list == NULL) {
-            store_no_memory(s);
+            store_no_memory(s, "queue a message");
             return 0;
         }
         all->list = list;

@@ -32,7 +32,7 @@ static bool reduce_messages(struct store *s, struct window *w)
         if ((whole = buf_ok(&w->bodies[i])))
             reduce_message(s, w->seqs[i], &w->bodies[i]);
         else
-            store_no_memory(s);         /* what could not be read is to stay */
+            store_no_memory(s, "read what is kept");         /* what could not be read is to stay */
     }
     return more;
 }
@@ -61,7 +61,7 @@ enum tidy store_reduce(struct store *s)
     bool more = false;
 
     if (w == NULL)
-        store_no_memory(s);
+        store_no_memory(s, "read what is kept");
     else if (store_begin(s))
         more = step(s, w);
     if (w != NULL)

@@ -13,7 +13,7 @@ static struct mark mark_of(const struct session *session, enum request_kind kind
 static void put(struct store *s, struct mark m, int64_t now)
 {
     if (!seen_put(&s->requests.seen, m, now))
-        store_no_memory(s);
+        store_no_memory(s, "remember a request");
 }
 
 /* Returns how many there are in the row. */
@@ -88,7 +88,7 @@ void store_write_requests(struct store *s)
     if (r->marks.len == 0 || s->failure.failed)
         return;
     if (!buf_ok(&r->marks)) {
-        store_no_memory(s);
+        store_no_memory(s, "remember the requests of this turn");
         return;
     }
     r->newest = engine_add_requests(s->engine, r->marks_ms, buf_span(&r->marks));

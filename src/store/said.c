@@ -19,7 +19,7 @@ static void keep_words(struct store *s, const struct message *m)
         size_t cap = said->cap != 0 ? said->cap * 2 : 64;
         struct said_message *list = realloc(said->list, cap * sizeof *list);
         if (list == NULL) {
-            store_no_memory(s);
+            store_no_memory(s, "keep a message for those who hear it");
             return;
         }
         said->list = list;
@@ -32,7 +32,7 @@ static void keep_words(struct store *s, const struct message *m)
     buf_add_span(&said->words, m->body);
     buf_add_span(&said->words, m->attached);
     if (!buf_ok(&said->words))
-        store_no_memory(s);
+        store_no_memory(s, "keep a message for those who hear it");
 }
 
 bool store_keeps_all(const struct store *s)
@@ -46,7 +46,7 @@ struct span store_reduced(struct store *s, struct span body)
     if (s->set->keep_payloads)
         mask_addresses(&s->said.scratch, body);
     if (!buf_ok(&s->said.scratch))
-        store_no_memory(s);
+        store_no_memory(s, "mask addresses");
     return buf_span(&s->said.scratch);
 }
 
@@ -87,7 +87,7 @@ void store_settle(struct store *s, int64_t seq)
     if (!engine_hear_message(s->engine, seq, body))
         return;
     if (!buf_ok(body))
-        store_no_memory(s);
+        store_no_memory(s, "settle a message");
     engine_reduce_message(s->engine, seq, store_reduced(s, buf_span(body)));
 }
 

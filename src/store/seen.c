@@ -4,27 +4,15 @@
 
 #include <stdlib.h>
 
+#include "base/hash.h"
+
 #define CAP_LEAST 64
-
-#define BASIS UINT64_C(0xcbf29ce484222325)
-#define PRIME UINT64_C(0x100000001b3)
-
-/* FNV-1a, going on from HASH; never 0. */
-static uint64_t go_on(uint64_t hash, struct span text)
-{
-    for (size_t i = 0; i < text.len; i++)
-        hash = (hash ^ (unsigned char)text.p[i]) * PRIME;
-    return hash != 0 ? hash : 1;
-}
-
-uint64_t seen_hash(struct span t)
-{
-    return t.len != 0 ? go_on(BASIS, t) : 0;
-}
 
 uint64_t seen_hash_body(uint64_t t, struct span body)
 {
-    return t != 0 ? go_on((t ^ body.len) * PRIME, body) : 0;
+    uint64_t hash = hash_on((t ^ body.len) * HASH_PRIME, body);
+
+    return t == 0 ? 0 : hash != 0 ? hash : 1;
 }
 
 /* Where M is, or would be. */

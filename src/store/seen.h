@@ -32,10 +32,7 @@ struct seen {
     int64_t since_ms;                   /* when the first of the young came */
 };
 
-/* What stands for T; 0 for an empty one, and for no other. */
-uint64_t seen_hash(struct span t);
-
-/* What stands for a request whose t has the hash T, and its BODY; 0 if T is. */
+/* What stands for a request whose t has the hash T, by base/hash.h, and its BODY; 0 if T is. */
 uint64_t seen_hash_body(uint64_t t, struct span body);
 
 bool seen_has(const struct seen *s, struct mark m);

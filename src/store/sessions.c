@@ -10,7 +10,7 @@ static void read_partial(struct store *s, struct entry *entry)
     engine_partial(s->engine, entry->session.id, &entry->session.partial);
     entry->stored_partial = entry->session.partial.len;
     if (!buf_ok(&entry->session.partial))
-        store_no_memory(s);
+        store_no_memory(s, "read half an event");
 }
 
 /* An object of what ROW says, with its sockets. */

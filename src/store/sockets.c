@@ -11,7 +11,7 @@ static void *more(struct store *s, void *list, size_t cap, size_t size)
     void *longer = realloc(list, cap * size);
 
     if (longer == NULL)
-        failure_note(&s->failure, "cannot read a socket: out of memory; give the machine more");
+        store_no_memory(s, "read a socket");
     return longer;
 }
 

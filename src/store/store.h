@@ -61,8 +61,8 @@ struct session {
     int64_t opened_ms;
     int64_t due_ms;                     /* look at it again no later than then; moved on lazily */
     int64_t ping_ms;                    /* when the next heartbeat is due, or was */
-    uint64_t opened_t;                  /* seen_hash() of the handshake's t */
-    uint64_t last_post, last_poll;      /* what stands for them: seen_hash(), seen_hash_body() */
+    uint64_t opened_t;                  /* hash_of() of the handshake's t */
+    uint64_t last_post, last_poll;      /* what stands for them: hash_of(), seen_hash_body() */
     /* a POST that is applied in part, and how many bytes of it; 0: none */
     uint64_t posting;
     int64_t posted;
@@ -94,9 +94,8 @@ void store_serves_once(struct store *s);
 int store_has_keeper(struct store *s, struct buf *why);
 
 /* Do the store's chores, for as long as the process lives, so that nobody who has asked for
- * something waits for them; the store was opened before. Returns, with an exit status, only when
- * that cannot be done. */
-int store_keep(const struct settings *set);
+ * something waits for them; the store was opened before. Does not return. */
+void store_keep(const struct settings *set);
 
 /* Could it be opened? Creates and changes nothing. 0, or -1 with a sentence in WHY. */
 int store_probe(const struct settings *set, struct buf *why);
@@ -109,8 +108,8 @@ void store_rollback(struct store *s);
 bool store_begun(const struct store *s);
 bool store_failed(const struct store *s);
 
-/* The caller lacks memory for what it is about to store: let the turn fail. */
-void store_no_memory(struct store *s);
+/* There is no memory to do OPERATION ("make a message"): let the turn fail. */
+void store_no_memory(struct store *s, const char *operation);
 
 /* Why it failed: a sentence with operation, object, cause and what to do. Lent until the next
  * turn. */
@@ -139,7 +138,8 @@ bool store_woken(struct store *s, int64_t *session);
 int store_watch(struct store *s);
 
 /* Look for what other processes have stored since the last call, and wake those whom it concerns
- * here; begins no transaction. -1 on failure, which does not stick. */
+ * here; begins no transaction. -1 on failure, which does not
+ * stick; store_why() says why. */
 int store_news(struct store *s);
 
 /* ---- holding: where the last poll of a session waits for its answer */

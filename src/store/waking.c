@@ -24,8 +24,7 @@ static void wake_here(struct store *s, int64_t session)
         size_t cap = w->cap != 0 ? w->cap * 2 : 64;
         int64_t *list = realloc(w->list, cap * sizeof *list);
         if (list == NULL) {
-            failure_note(&s->failure,
-                         "cannot remember whom to wake: out of memory; give the machine more");
+            store_no_memory(s, "remember whom to wake");
             return;
         }
         w->list = list;

@@ -62,17 +62,17 @@ int store_has_keeper(struct store *s, struct buf *why)
     return engine_has_keeper(s->engine, why);
 }
 
-int store_keep(const struct settings *set)
+void store_keep(const struct settings *set)
 {
-    return engine_keep(set);
+    engine_keep(set);
 }
 
 /* ---- failing */
 
-void store_no_memory(struct store *s)
+void store_no_memory(struct store *s, const char *operation)
 {
-    failure_note(&s->failure, "cannot make a message: out of memory; give the machine more or "
-                              "lower the limits");
+    failure_note(&s->failure,
+                 "cannot %s: out of memory; give the machine more or lower the limits", operation);
 }
 
 bool store_failed(const struct store *s)

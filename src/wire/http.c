@@ -6,6 +6,8 @@
 
 #include <strings.h>
 
+#include "base/ascii.h"
+
 enum http_method http_method(struct span name)
 {
     if (span_is(name, "GET"))
@@ -13,16 +15,6 @@ enum http_method http_method(struct span name)
     if (span_is(name, "POST"))
         return HTTP_POST;
     return span_is(name, "OPTIONS") ? HTTP_OPTIONS : HTTP_OTHER;
-}
-
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-static bool is_alnum(char c)
-{
-    return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
 }
 
 /* Take off *REST what is in front of the first of SEPARATORS, and that separator. */
@@ -42,21 +34,12 @@ static struct span take_until(struct span *rest, const char *separators)
 
 /* ---- the query */
 
-static int hex_value(char c)
-{
-    if (is_digit(c))
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /* The byte that the `%41` at the start of TEXT stands for, or -1. */
 static int percent_value(struct span text)
 {
     if (text.len < 3)
         return -1;
-    int high = hex_value(text.p[1]), low = hex_value(text.p[2]);
+    int high = ascii_hex_value(text.p[1]), low = ascii_hex_value(text.p[2]);
     return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
 
@@ -182,7 +165,7 @@ static bool whole_labels(struct span labels)
         char c = labels.p[i];
         if (c == '.' && !in_label)
             return false;
-        if (c != '.' && c != '-' && c != '_' && !is_alnum(c))
+        if (c != '.' && c != '-' && c != '_' && !ascii_is_alnum(c))
             return false;
         in_label = c != '.';
     }
@@ -242,7 +225,7 @@ static struct span without_port(struct span host)
 {
     size_t len = host.len;
 
-    while (len != 0 && host.p[len - 1] >= '0' && host.p[len - 1] <= '9')
+    while (len != 0 && ascii_is_digit(host.p[len - 1]))
         len--;
     if (len != 0 && host.p[len - 1] == ':')
         host.len = len - 1;
@@ -311,7 +294,7 @@ const char *http_reason(int status)
 static bool made_of(struct span s, const char *others)
 {
     for (size_t i = 0; i < s.len; i++)
-        if (!is_alnum(s.p[i]) && (s.p[i] == '\0' || strchr(others, s.p[i]) == NULL))
+        if (!ascii_is_alnum(s.p[i]) && (s.p[i] == '\0' || strchr(others, s.p[i]) == NULL))
             return false;
     return s.len != 0;
 }

@@ -9,6 +9,8 @@
 
 #include <assert.h>
 
+#include "base/ascii.h"
+
 /* ---- UTF-8 */
 
 /* The length of the well-formed sequence that starts at P, where LEFT bytes are; 0 when there is
@@ -96,23 +98,6 @@ static bool is_space(unsigned char c)
     return c == ' ' || c == '\n' || c == '\r' || c == '\t';
 }
 
-static bool is_digit(unsigned char c)
-{
-    return c >= '0' && c <= '9';
-}
-
-/* The value of a hexadecimal digit, or -1. */
-static int hex_value(unsigned char c)
-{
-    if (is_digit(c))
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 static void check_space(struct check *k)
 {
     while (k->p < k->end && is_space(*k->p))
@@ -133,7 +118,7 @@ static bool check_escape(struct check *k)
     }
     k->p++;
     for (int i = 0; i < 4; i++, k->p++)
-        if (k->p == k->end || hex_value(*k->p) < 0)
+        if (k->p == k->end || ascii_hex_value((char)*k->p) < 0)
             return false;
     return true;
 }
@@ -168,7 +153,7 @@ static bool check_digits(struct check *k)
 {
     const unsigned char *first = k->p;
 
-    while (k->p < k->end && is_digit(*k->p))
+    while (k->p < k->end && ascii_is_digit((char)*k->p))
         k->p++;
     return k->p != first;
 }
@@ -220,7 +205,7 @@ static enum json_status check_scalar(struct check *k)
         ok = check_word(k, "null");
         break;
     default:
-        ok = (*k->p == '-' || is_digit(*k->p)) && check_number(k);
+        ok = (*k->p == '-' || ascii_is_digit((char)*k->p)) && check_number(k);
     }
     return ok ? JSON_OK : JSON_INVALID;
 }
@@ -522,7 +507,7 @@ static unsigned hex4(const char *p)
     unsigned unit = 0;
 
     for (int i = 0; i < 4; i++)
-        unit = unit << 4 | (unsigned)hex_value((unsigned char)p[i]);
+        unit = unit << 4 | (unsigned)ascii_hex_value(p[i]);
     return unit;
 }
 

@@ -4,6 +4,7 @@
  */
 #include "wire/sio.h"
 
+#include "base/ascii.h"
 #include "wire/json.h"
 
 #include <assert.h>
@@ -16,7 +17,7 @@ static struct span take_digits(struct span *rest)
 {
     struct span digits = { rest->p, 0 };
 
-    while (digits.len < rest->len && rest->p[digits.len] >= '0' && rest->p[digits.len] <= '9')
+    while (digits.len < rest->len && ascii_is_digit(rest->p[digits.len]))
         digits.len++;
     rest->p += digits.len;
     rest->len -= digits.len;

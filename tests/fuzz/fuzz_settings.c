@@ -33,7 +33,7 @@ static void try_ranges(const struct settings *s)
 #define SETTING_INT(name, fallback, least, most, help) \
     must(s->name >= (least) && s->name <= (most));
 #define SETTING_BOOL(name, fallback, help) must(s->name == true || s->name == false);
-#define SETTING_TEXT(name, fallback, help) must(s->name != NULL);
+#define SETTING_TEXT(name, fallback, form, help) must(s->name != NULL);
 #define SETTING_CHOICE(name, fallback, choices, help) must(s->name >= 0 && s->name < 4);
 #include "base/settings.def"
     must(s->store[0] == '/' && s->max_queued_bytes >= s->max_payload_bytes);
@@ -44,7 +44,7 @@ static void try_same(const struct settings *a, const struct settings *b)
 {
 #define SETTING_INT(name, fallback, least, most, help) must(a->name == b->name);
 #define SETTING_BOOL(name, fallback, help) must(a->name == b->name);
-#define SETTING_TEXT(name, fallback, help) must(strcmp(a->name, b->name) == 0);
+#define SETTING_TEXT(name, fallback, form, help) must(strcmp(a->name, b->name) == 0);
 #define SETTING_CHOICE(name, fallback, choices, help) must(a->name == b->name);
 #include "base/settings.def"
 }

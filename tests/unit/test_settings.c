@@ -152,7 +152,7 @@ static void every_key_is_a_variable(void **state)
 {
 #define SETTING_INT(name, fallback, least, most, help) "POLLUX_" #name "=" #most,
 #define SETTING_BOOL(name, fallback, help) "POLLUX_" #name "=1",
-#define SETTING_TEXT(name, fallback, help) "POLLUX_" #name "=" fallback,
+#define SETTING_TEXT(name, fallback, form, help) "POLLUX_" #name "=" fallback,
 #define SETTING_CHOICE(name, fallback, choices, help) "POLLUX_" #name "=" choices,
     static const char *const entries[] = {
 #include "base/settings.def"
@@ -433,7 +433,7 @@ static void the_log_outlives_the_recovery_window(void **state)
     static const struct { const char *name; int64_t least, most; } ranges[] = {
 #define SETTING_INT(name, fallback, least, most, help) { #name, least, most },
 #define SETTING_BOOL(name, fallback, help)
-#define SETTING_TEXT(name, fallback, help)
+#define SETTING_TEXT(name, fallback, form, help)
 #define SETTING_CHOICE(name, fallback, choices, help)
 #include "base/settings.def"
     };
@@ -454,7 +454,7 @@ static void the_manual_has_every_key_with_its_default(void **state)
 {
 #define SETTING_INT(name, fallback, least, most, help) { #name, #fallback },
 #define SETTING_BOOL(name, fallback, help) { #name, fallback ? "yes" : "no" },
-#define SETTING_TEXT(name, fallback, help) { #name, fallback[0] != '\0' ? fallback : "empty" },
+#define SETTING_TEXT(name, fallback, form, help) { #name, fallback[0] != '\0' ? fallback : "empty" },
 #define SETTING_CHOICE(name, fallback, choices, help) { #name, "" },
     const struct { const char *name, *fallback; } wanted[] = {
 #include "base/settings.def"

@@ -16,6 +16,7 @@
 
 #include "core/turn.h"
 #include "store/sqlite/db.h"
+#include "base/hash.h"
 #include "base/log.h"
 
 #define STEPS 64
@@ -198,7 +199,7 @@ static bool has_mark(struct span row, const struct mark *mark)
 /* Of a POST that waits no answer says whether it was taken: its session does. */
 static bool is_taken(struct sim *s, const struct pending *p)
 {
-    struct mark mark = { 0, seen_hash(span_of(p->t)) };
+    struct mark mark = { 0, hash_of(span_of(p->t)) };
     struct db_query *q = db_query(s->db, 1);
     bool taken = false;
 

@@ -118,7 +118,11 @@ int engine_news(struct engine *e, int64_t *sessions, size_t most, size_t *count)
         e->bell.seen = db_int(q, 0);
         sessions[*count] = db_int(q, 1);
     }
-    return db_done(q);
+    if (db_done(q) == 0)
+        return 0;
+    lite_fail(e, "see whom others have woken");
+    failure_over(e->failure);           /* the turn goes on without */
+    return -1;
 }
 
 /* ---- tidying */

@@ -222,17 +222,25 @@ static int open_keeper(struct keeper *k, const struct settings *set)
     return 0;
 }
 
-int engine_keep(const struct settings *set)
+/* Until it can be done: whoever started this process would only start another one. */
+static void open_patiently(struct keeper *k, const struct settings *set)
+{
+    struct timespec pause = { 1, 0 };
+
+    while (open_keeper(k, set) == -1) {
+        log_often(P121, NULL,
+                  "cannot keep the write-ahead log in %s short: %s; it will be tried again",
+                  set->store, db_error(k->db));
+        db_close(k->db);
+        nanosleep(&pause, NULL);
+    }
+}
+
+void engine_keep(const struct settings *set)
 {
     struct keeper k = { .index = -1 };
 
-    if (open_keeper(&k, set) == -1) {
-        log_line(P121, NULL,
-                 "cannot keep the write-ahead log in %s short: %s; it will be tried again",
-                 set->store, db_error(k.db));
-        db_close(k.db);
-        return 1;
-    }
+    open_patiently(&k, set);
     for (;;) {
         int ms = keep_short(&k);
         struct timespec pause = { ms / 1000, ms % 1000 * 1000000L };
