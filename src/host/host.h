@@ -1,4 +1,4 @@
-/* host.h - where requests come from and answers go: a web server, by FastCGI or CGI.
+/* host.h - where requests come from and answers go: a web server, by FastCGI or CGI; or a script.
  *
  * The host reads each request whole before it hands it on, then keeps nothing of it but the
  * connection, a handful of bytes. It knows no Socket.IO and no store.

@@ -1,12 +1,12 @@
-/* kind.h - what the two kinds of host (fcgi.c, cgi.c) fill in for host.c, and
- * nobody else sees. */
+/* kind.h - what the kinds of host (fcgi.c, cgi.c, script.c) fill in for host.c, and nobody else
+ * sees. */
 #ifndef POLLUX_HOST_KIND_H
 #define POLLUX_HOST_KIND_H
 
 #include "host/host.h"
 
 struct host {
-    const struct host_engine *engine;   /* first member of both kinds */
+    const struct host_engine *engine;   /* first member of each kind */
 };
 
 /* As the functions of the same names in host.h. */

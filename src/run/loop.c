@@ -11,19 +11,8 @@
 #define LOOK_MS 1000                    /* look for other processes' news that often, heard or not */
 #define LOOK_DEAF_MS 30                 /* where none can be heard */
 
-/* Make the turn last and send its answers; or answer that nothing came of it. */
-static void end_turn(struct host *h, struct core *c)
+size_t loop_take(struct host *h, struct core *c, int64_t now, enum loop_news news)
 {
-    if (core_commit(c) == -1)
-        core_fail_turn(c, h);
-    core_send(c, h);                    /* bytes leave only here */
-}
-
-/* One turn. Returns how many requests it took. */
-static size_t turn(struct host *h, struct core *c, int64_t now, bool news)
-{
-    struct counters *counters = core_counters(c);
-    uint64_t from = stats_clock();
     struct request rq;
     size_t count = 0;
     int64_t gone;
@@ -34,12 +23,29 @@ static size_t turn(struct host *h, struct core *c, int64_t now, bool news)
     for (; !core_busy(c) && host_next(h, &rq); count++)
         core_take(c, h, &rq, now);      /* parse, session, rules, store; polls are held */
     count += core_resume(c, h, now);    /* what is much work, a slice a turn */
-    if (news)
+    if (news == LOOP_NEWS)
         core_news(c);                   /* what other processes stored */
     /* heartbeats, sessions and windows that are over */
     core_time(c, now, core_busy(c) || host_behind(h));
     core_wake(c, now);                  /* whoever has something to hear gets its poll filled */
-    end_turn(h, c);                  /* one transaction a turn */
+    return count;
+}
+
+void loop_end(struct host *h, struct core *c)
+{
+    if (core_commit(c) == -1)           /* one transaction a turn */
+        core_fail_turn(c, h);
+    core_send(c, h);                    /* bytes leave only here */
+}
+
+/* One turn. Returns how many requests it took. */
+static size_t turn(struct host *h, struct core *c, int64_t now, enum loop_news news)
+{
+    struct counters *counters = core_counters(c);
+    uint64_t from = stats_clock();
+    size_t count = loop_take(h, c, now, news);
+
+    loop_end(h, c);
     stats_batch(&counters->batch, count);
     stats_time(&counters->turn, stats_clock() - from);
     return count;
@@ -70,7 +76,7 @@ void loop_run(struct host *h, struct core *c)
         int64_t deadline = core_deadline(c);
         /* the only place that sleeps */
         int64_t now = host_wait(h, deadline < look ? deadline : look, &events);
-        bool news = events.watched || now >= look;
+        enum loop_news news = events.watched || now >= look ? LOOP_NEWS : LOOP_NO_NEWS;
         if (now >= look)
             look = now + look_ms;
         turn(h, c, now, news);
@@ -89,8 +95,8 @@ void loop_leave(struct host *h, struct core *c)
     int64_t now = host_now(), until = now + FAREWELL_MS;
 
     core_leave(c, now);
-    end_turn(h, c);
-    while (!host_finished(h) && turn(h, c, now, false) != 0 && now < until)
+    loop_end(h, c);
+    while (!host_finished(h) && turn(h, c, now, LOOP_NO_NEWS) != 0 && now < until)
         now = host_wait(h, now, &events);
     core_give_up(c, h);
     host_stop(h);

@@ -1,5 +1,4 @@
-/* rig.c - see rig.h. The host is the third kind besides FastCGI and CGI: its requests come from
- * the test. */
+/* rig.c - see rig.h. */
 #include "rig.h"
 
 #include <ftw.h>
@@ -8,81 +7,23 @@
 
 #include "core/turn.h"
 #include "store/sqlite/db.h"
-#include "host/kind.h"
+#include "host/script.h"
 #include "run/loop.h"
 #include "store/sqlite/lite.h"
 #include "store/work.h"
 
 int64_t rig_slice;
 
-/* ---- the host */
+/* ---- the host's answers */
 
-struct scripted {
-    struct host host;
-    struct rig *rig;
-    /* with what a request says, which is copied to the heap */
-    struct request given[RIG_GIVEN];
-    int count, next;
-    struct request postponed[HOST_POSTPONED_MAX];   /* method: NULL where the ticket is free */
-    struct request resumed;             /* lent until the next */
-};
-
-static struct span copied(struct span s)
+static void note_answer(void *arg, int n, struct span text)
 {
-    char *copy;
-
-    /* tests of lacking memory leave this allocation alone */
-    assert_return_code(asprintf(&copy, "%*s", (int)s.len + 1, ""), 0);
-    if (s.len != 0)
-        memcpy(copy, s.p, s.len);
-    copy[s.len] = '\0';
-    return (struct span){ copy, s.len };
-}
-
-static void drop_request(struct request *rq)
-{
-    free((char *)(uintptr_t)rq->method.p);
-    free((char *)(uintptr_t)rq->query.p);
-    free((char *)(uintptr_t)rq->body.p);
-    *rq = (struct request){ .conn = { -1, 0 } };
-}
-
-static void drop_given(struct scripted *s)
-{
-    for (int i = 0; i < s->count; i++)
-        drop_request(&s->given[i]);
-    s->count = s->next = 0;
-}
-
-/* Nothing of it is left when the process ends. */
-static void drop_postponed(struct scripted *s)
-{
-    for (int i = 0; i < HOST_POSTPONED_MAX; i++)
-        drop_request(&s->postponed[i]);
-    drop_request(&s->resumed);
-}
-
-static bool scripted_next(struct host *h, struct request *rq)
-{
-    struct scripted *s = (struct scripted *)h;
-
-    if (s->next == s->count) {
-        drop_given(s);
-        return false;
-    }
-    *rq = s->given[s->next++];
-    return true;
-}
-
-static void scripted_answer(struct host *h, struct conn c, bool parked, struct span text)
-{
-    struct rig *r = ((struct scripted *)h)->rig;
+    struct rig *r = arg;
     char status[4] = "200", *out;
     const char *body = NULL;
 
-    (void)parked;
-    assert_null(r->answers[c.fd]);      /* once */
-    if (text.len != 0 && r->begun[c.fd]) {
+    assert_null(r->answers[n]);         /* once */
+    if (text.len != 0 && r->begun[n]) {
         body = text.p;
     } else if (text.len != 0) {
         body = memmem(text.p, text.len, "\r\n\r\n", 4);
@@ -94,86 +35,28 @@ static void scripted_answer(struct host *h, struct conn c, bool parked, struct s
     int len = body != NULL ? (int)(text.p + text.len - body) : 0;
     /* tests of lacking memory leave this allocation alone */
     assert_return_code(asprintf(&out, "%s %.*s", status, len, len != 0 ? body : ""), 0);
-    r->answers[c.fd] = out;
+    r->answers[n] = out;
 }
 
-static bool scripted_begin(struct host *h, struct conn c, struct span text)
+static void note_beginning(void *arg, int n, struct span text)
 {
-    struct rig *r = ((struct scripted *)h)->rig;
+    struct rig *r = arg;
 
-    assert_null(r->answers[c.fd]);
-    assert_false(r->begun[c.fd]);       /* once */
+    assert_null(r->answers[n]);
+    assert_false(r->begun[n]);          /* once */
     assert_memory_equal(text.p + text.len - 4, "\r\n\r\n", 4);
     assert_null(memmem(text.p, text.len, "Content-Length", 14));
-    r->begun[c.fd] = true;
-    return true;
+    r->begun[n] = true;
 }
-
-/* As a real host, which keeps it where it was or moves it: what was lent is copied. */
-static int scripted_postpone(struct host *h, struct conn c)
-{
-    struct scripted *s = (struct scripted *)h;
-    const struct request *rq = &s->resumed;
-    int ticket = 0;
-
-    for (int i = 0; i < s->count; i++)
-        if (s->given[i].conn.fd == c.fd)
-            rq = &s->given[i];
-    assert_int_equal(rq->conn.fd, c.fd);
-    while (s->postponed[ticket].method.p != NULL)
-        assert_true(++ticket < HOST_POSTPONED_MAX);
-    s->postponed[ticket] = *rq;
-    s->postponed[ticket].method = copied(rq->method);
-    s->postponed[ticket].query = copied(rq->query);
-    s->postponed[ticket].body = copied(rq->body);
-    return ticket;
-}
-
-static void scripted_resume(struct host *h, int ticket, struct request *rq)
-{
-    struct scripted *s = (struct scripted *)h;
-
-    drop_request(&s->resumed);
-    *rq = s->resumed = s->postponed[ticket];
-    s->postponed[ticket] = (struct request){ .conn = { -1, 0 } };
-}
-
-static void scripted_park(struct host *h, struct conn c, int64_t key)
-{
-    (void)h, (void)c, (void)key;
-}
-
-static void scripted_stop(struct host *h)
-{
-    (void)h;
-}
-
-static bool scripted_idle(const struct host *h)
-{
-    (void)h;
-    return true;
-}
-
-static const struct host_engine engine = { .next = scripted_next,
-                                           .postpone = scripted_postpone,
-                                           .resume = scripted_resume,
-                                           .park = scripted_park,
-                                           .begin = scripted_begin,
-                                           .answer = scripted_answer,
-                                           .stop = scripted_stop,
-                                           .idle = scripted_idle };
 
 /* ---- the rig */
 
 static void start(struct rig *r)
 {
+    struct script_listener listener = { note_answer, note_beginning, r };
     struct buf why = BUF_EMPTY;
-    struct scripted *s = calloc(1, sizeof *s);
 
-    assert_non_null(s);
-    s->host.engine = &engine;
-    s->rig = r;
-    r->host = &s->host;
+    assert_non_null(r->host = script_open(&listener));
     if (store_open(&r->store, &r->set, &why) == -1)
         fail_msg("%s", buf_text(&why));
     buf_release(&why);
@@ -186,9 +69,7 @@ static void stop(struct rig *r)
 {
     core_free(r->core);
     store_close(r->store);
-    drop_given((struct scripted *)r->host);
-    drop_postponed((struct scripted *)r->host);
-    free(r->host);
+    host_close(r->host);
 }
 
 static void read_settings(struct rig *r, const char *const *keys)
@@ -274,23 +155,15 @@ static void note_rings(struct rig *r, size_t rang)
 
 void rig_turn(struct rig *r, bool rang)
 {
-    struct request rq;
     size_t before = r->store->engine->bell.rings;
 
-    while (host_next(r->host, &rq))
-        core_take(r->core, r->host, &rq, r->now);
-    core_resume(r->core, r->host, r->now);
-    if (rang)
-        core_news(r->core);
-    core_time(r->core, r->now, r->behind);
-    core_wake(r->core, r->now);
+    script_set_behind(r->host, r->behind);
+    loop_take(r->host, r->core, r->now, rang ? LOOP_NEWS : LOOP_NO_NEWS);
     if (r->dies == RIG_DIES_BEFORE) {
         rig_restart(r);
         return;
     }
-    if (core_commit(r->core) == -1)
-        core_fail_turn(r->core, r->host);
-    core_send(r->core, r->host);        /* of one that dies, for the test to look at */
+    loop_end(r->host, r->core);         /* of one that dies, for the test to look at */
     note_rings(r, before);
     if (r->dies == RIG_DIES_AFTER)
         rig_restart(r);
@@ -299,24 +172,23 @@ void rig_turn(struct rig *r, bool rang)
 
 int rig_give_bytes(struct rig *r, struct span method, struct span query, struct span body)
 {
-    struct scripted *s = (struct scripted *)r->host;
     const char *type = r->content_type != NULL ? r->content_type : "text/plain;charset=UTF-8";
+    struct request rq = { .conn = { r->requests, 1 },
+                          .method = method,
+                          .path = span_of(r->set.path),
+                          .query = query,
+                          .body = body,
+                          .address = span_of(r->address),
+                          .forwarded = r->forwarded,
+                          .software = span_of(r->software),
+                          .port = r->port,
+                          .again = r->again,
+                          .cut = r->cut ? CUT_OFF : CUT_NOT,
+                          .origin = span_of(r->origin),
+                          .content_type = span_of(type),
+                          .host = SPAN("here.example") };
 
-    assert_true(r->requests < RIG_REQUESTS && s->count < RIG_GIVEN);
-    s->given[s->count++] = (struct request){ .conn = { r->requests, 1 },
-                                             .method = copied(method),
-                                             .path = span_of(r->set.path),
-                                             .query = copied(query),
-                                             .body = copied(body),
-                                             .address = span_of(r->address),
-                                             .forwarded = r->forwarded,
-                                             .software = span_of(r->software),
-                                             .port = r->port,
-                                             .again = r->again,
-                                             .cut = r->cut ? CUT_OFF : CUT_NOT,
-                                             .origin = span_of(r->origin),
-                                             .content_type = span_of(type),
-                                             .host = SPAN("here.example") };
+    assert_true(r->requests < RIG_REQUESTS && script_give(r->host, &rq));
     return r->requests++;
 }
 
@@ -474,9 +346,8 @@ void client_join(struct client *c, struct rig *r, const char *channel)
 
 void client_use(const struct client *c, int64_t used_us)
 {
-    char sql[96];
+    int64_t session = ask_of(c->rig, ASK_SESSION, c->sid);
 
-    snprintf(sql, sizeof sql, "SELECT id FROM session WHERE sid = '%s'", c->sid);
-    budget_spend(&c->rig->core->sessions, (uint64_t)rig_sql(c->rig, sql), c->rig->now,
+    budget_spend(&c->rig->core->sessions, (uint64_t)session, c->rig->now,
                  10 * c->rig->set.max_work_percent, used_us);
 }

@@ -14,7 +14,9 @@
 
 #include <cmocka.h>
 
+#include "ask.h"
 #include "core/core.h"
+#include "host/script.h"
 #include "base/settings.h"
 #include "store/store.h"
 
@@ -22,7 +24,7 @@
 extern int64_t rig_slice;
 
 #define RIG_REQUESTS 4096
-#define RIG_GIVEN 16
+#define RIG_GIVEN SCRIPT_GIVEN_MAX
 
 /* When a process dies in its next turn: before it is committed, or after that and before an
  * answer has left. */
@@ -119,7 +121,7 @@ void client_join(struct client *c, struct rig *r, const char *channel);
 
 #define assert_starts(text, prefix) assert_int_equal(strncmp(text, prefix, strlen(prefix)), 0)
 
-/* The number that SQL gives on the rig's database. */
+/* The number that SQL gives on the rig's database. For tests of the engine: others ask, see ask.h. */
 int64_t rig_sql(const struct rig *r, const char *sql);
 
 #endif

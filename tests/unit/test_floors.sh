@@ -167,4 +167,17 @@ mkdir "$trial/core"
 : > "$trial/core/eio.h"
 ! judge "$trial" > /dev/null || { echo "not noticed: two of one name"; exit 1; }
 
-judge "$src"
+judge "$src" || exit 1
+
+# Tests ask the store by tests/unit/ask.h. What is SQLite is for ask.c, the rig, and the tests of that engine.
+asks_by_itself() {
+    grep -l 'rig_sql\|db_exec\|db_query\|store/sqlite\|"SELECT ' "$@" |
+        grep -v -e '/ask\.[ch]$' -e '/rig\.[ch]$' -e '/test_store\.c$' -e '/test_store_faults\.c$' -e '/test_power\.c$'
+}
+mkdir -p "$trial/unit"
+echo 'rig_sql(&r, "SELECT 1")' > "$trial/unit/test_rules.c"
+asks_by_itself "$trial"/unit/*.c > /dev/null || { echo "not noticed: a test that asks in SQL"; exit 1; }
+if found=$(asks_by_itself "$src"/../tests/unit/*.[ch]); then
+    echo "these ask in SQL, which is for the engine's tests; see tests/unit/ask.h: $found"
+    exit 1
+fi

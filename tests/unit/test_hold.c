@@ -4,7 +4,6 @@
 
 #include <stdio.h>
 
-#include "store/sqlite/lite.h"
 
 static const char *const quiet[] = { "POLLUX_LOG_EVENTS=no", NULL };
 
@@ -94,10 +93,10 @@ static void a_holder_is_noted_when_its_turn_lasts(void **state)
     struct session *session = store_session(r.store, span_of(a.sid));
     store_hold_here(r.store, session);
     store_rollback(r.store);
-    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM holder"), 0);
+    assert_int_equal(ask(&r, ASK_HOLDERS), 0);
     client_post(&a, "40");
     client_hear(&a);
-    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM polling JOIN holder ON holder = holder.id"), 1);
+    assert_int_equal(ask(&r, ASK_HELD), 1);
     rig_close(&r);
 }
 
@@ -113,7 +112,7 @@ static void rows_of_the_dead_go(void **state)
         client_hear(&a);
         rig_restart(&r);
     }
-    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM holder"), 1);
+    assert_int_equal(ask(&r, ASK_HOLDERS), 1);
     rig_close(&r);
 }
 

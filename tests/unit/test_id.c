@@ -50,8 +50,8 @@ static void without_random_numbers_there_is_no_id(void **state)
     assert_starts(rig_answer(&r, rig_send(&r, "GET", "EIO=4&transport=polling", "")), "503 ");
     assert_starts(client_post(&a, "40"), "503 ");
     exhausted = false;
-    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM session"), 1);
-    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM socket"), 0);
+    assert_int_equal(ask(&r, ASK_SESSIONS), 1);
+    assert_int_equal(ask(&r, ASK_SOCKETS), 0);
     assert_string_equal(client_post(&a, "40"), "200 ok");
     rig_close(&r);
 }

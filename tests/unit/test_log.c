@@ -102,7 +102,7 @@ static void each_code_is_told_by_itself(void **state)
 
 /* Ask TIMES for METHOD of QUERY with BODY, each with a t of its own. Returns how many were answered
  * STATUS. */
-static int ask(struct rig *r, int times, const char *method, const char *query, const char *body,
+static int give(struct rig *r, int times, const char *method, const char *query, const char *body,
                const char *status)
 {
     char each[160];
@@ -121,7 +121,7 @@ static int post(struct client *c, int times, const char *body, const char *statu
     char query[128];
 
     snprintf(query, sizeof query, HELLO "&sid=%s", c->sid);
-    return ask(c->rig, times, "POST", query, body, status);
+    return give(c->rig, times, "POST", query, body, status);
 }
 
 /* Each makes something be refused several times, and says how often it was. C are two clients. */
@@ -130,7 +130,7 @@ static int foreign_pages(struct rig *r, struct client c[2])
 {
     (void)c;
     r->origin = "https://evil.example";
-    int count = ask(r, 5, "GET", HELLO, "", "403");
+    int count = give(r, 5, "GET", HELLO, "", "403");
     r->origin = NULL;
     return count;
 }
@@ -142,7 +142,7 @@ static int other_hosts(struct rig *r, struct client c[2])
 
     (void)c;
     r->set.served_hosts = name;
-    int count = ask(r, 5, "GET", HELLO, "", "403");
+    int count = give(r, 5, "GET", HELLO, "", "403");
     r->set.served_hosts = before;
     return count;
 }
@@ -151,7 +151,7 @@ static int cut_requests(struct rig *r, struct client c[2])
 {
     (void)c;
     r->cut = true;
-    int count = ask(r, 5, "GET", HELLO, "", "503");
+    int count = give(r, 5, "GET", HELLO, "", "503");
     r->cut = false;
     return count;
 }
@@ -159,7 +159,7 @@ static int cut_requests(struct rig *r, struct client c[2])
 static int more_sessions(struct rig *r, struct client c[2])
 {
     (void)c;
-    return ask(r, 5, "GET", HELLO, "", "403");
+    return give(r, 5, "GET", HELLO, "", "403");
 }
 
 static int many_requests(struct rig *r, struct client c[2])

@@ -247,8 +247,7 @@ static void polluxctl_prints_all_or_fails(void **state)
     stats_release(&stats);
     buf_release(&why);
     char file[24];
-    snprintf(file, sizeof file, "%d", (int)rig_sql(&tool.rig, "SELECT id FROM message WHERE "
-                                                              "name = 'file'"));
+    snprintf(file, sizeof file, "%d", (int)ask_of(&tool.rig, ASK_FIRST_SAID, "file"));
     try_command(ctl_show, (struct ctl){ .lines = -1, .argument = file });
     try_command(ctl_show, (struct ctl){ .lines = -1, .argument = file, .json = true });
     print_message("%d runs of a command\n", tool.attempts);
@@ -258,10 +257,9 @@ static void polluxctl_prints_all_or_fails(void **state)
 /* What the log says, in one number for each of two ways to lose some of it. */
 static void take_stock(int64_t stock[3])
 {
-    stock[0] = rig_sql(&tool.rig, "SELECT count(*) FROM member");
-    stock[1] = rig_sql(&tool.rig, "SELECT sum(length(body)) FROM message");
-    stock[2] = rig_sql(&tool.rig, "SELECT count(*) FROM message WHERE body IS NOT NULL AND "
-                                  "body <> '' AND NOT json_valid(body)");
+    stock[0] = ask(&tool.rig, ASK_MEMBERS);
+    stock[1] = ask(&tool.rig, ASK_KEPT_BYTES);
+    stock[2] = ask(&tool.rig, ASK_BROKEN);
 }
 
 /* All of it is done, or nothing is and it says so. A store for each attempt. */

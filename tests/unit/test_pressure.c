@@ -5,19 +5,11 @@
 #include <stdio.h>
 #include <sys/stat.h>
 
-#include "store/sqlite/db.h"
-
-#define OWED                                                                                       \
-    "SELECT count(*) FROM delivery d JOIN socket k ON k.id = d.socket "                            \
-    "WHERE d.arrived_ms IS NULL AND k.public = '%s'"
 
 /* How many messages wait for C's socket. */
 static int64_t owed(const struct client *c)
 {
-    char sql[256];
-
-    snprintf(sql, sizeof sql, OWED, c->id);
-    return rig_sql(c->rig, sql);
+    return ask_of(c->rig, ASK_OWED_TO, c->id);
 }
 
 /* A and B in channel `room`, all that came of it heard; B polls no more. */
@@ -130,7 +122,7 @@ static void refusals_are_short_whatever_was_refused(void **state)
     client_post(&a, body);
     assert_non_null(strstr(client_hear(&a), "\"code\":\"queue_full\""));
     assert_in_range(strlen(a.heard), 1, 300);
-    assert_in_range(rig_sql(&r, "SELECT max(length(name)) FROM message"), 1, 300);
+    assert_in_range(ask(&r, ASK_LONGEST_NAME), 1, 300);
     rig_close(&r);
 }
 
@@ -146,8 +138,7 @@ static const char *const medium[] = { "POLLUX_LOG_MAX_BYTES=4000000", "POLLUX_LO
 
 static int64_t bytes_in_use(const struct rig *r)
 {
-    return rig_sql(r, "SELECT (page_count - freelist_count) * page_size "
-                      "FROM pragma_page_count(), pragma_freelist_count(), pragma_page_size()");
+    return ask(r, ASK_BYTES);
 }
 
 /* A says COUNT things of 20 KB each, and B hears them. */
@@ -181,8 +172,7 @@ static void file_keeps_its_size_behind_what_is_owed(void **state)
     rig_wait(&r, 5000);
     assert_in_range(bytes_in_use(&r), 1, 1200000);
     assert_int_equal(owed(&y), waiting);
-    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM delivery d WHERE arrived_ms IS NULL AND "
-                                 "NOT EXISTS (SELECT 1 FROM message WHERE id = d.message)"),
+    assert_int_equal(ask(&r, ASK_OWED_AND_LOST),
                      0);
     rig_close(&r);
 }
@@ -206,10 +196,9 @@ static void file_keeps_its_size_behind_a_message_to_very_many(void **state)
     client_hear(&a);
     talk(&a, &b, 100);
     rig_wait(&r, 40000);
-    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM message WHERE name = 'talk'") < 60, 1);
-    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM message WHERE name = 'owed by all'"), 1);
-    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM delivery d WHERE arrived_ms IS NULL AND "
-                                 "NOT EXISTS (SELECT 1 FROM message WHERE id = d.message)"),
+    assert_int_equal(ask_of(&r, ASK_SAID, "talk") < 60, 1);
+    assert_int_equal(ask_of(&r, ASK_SAID, "owed by all"), 1);
+    assert_int_equal(ask(&r, ASK_OWED_AND_LOST),
                      0);
     rig_close(&r);
 }
@@ -286,7 +275,7 @@ static void sockets_that_have_gone_go_behind_those_that_live(void **state)
         client_post(&c, "41\x1e" "1");
     }
     rig_wait(&r, 5000);
-    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM socket"), 300);
+    assert_int_equal(ask(&r, ASK_SOCKETS), 300);
     rig_close(&r);
 }
 
@@ -304,24 +293,19 @@ static void write_ahead_log_shrinks_when_readers_let_it(void **state)
 {
     struct rig r;
     struct client a, b;
-    struct db *reader;
-    char path[128];
 
     (void)state;
     rig_open(&r, quiet);
     client_join(&a, &r, "room");
     client_join(&b, &r, "room");
     client_hear(&a);
-    snprintf(path, sizeof path, "%s/pollux.db", r.set.store);
-    assert_int_equal(db_open(&reader, path, false, true, 1000), 0);
-    assert_int_equal(db_exec(reader, "BEGIN; SELECT count(*) FROM message"), 0);
+    struct asker *reader = asker_begin_reading(&r);
     talk(&a, &b, 1200);
     rig_wait(&r, 2000);
     assert_in_range(wal_size(&r), 65000000, 200000000);
-    assert_int_equal(db_exec(reader, "COMMIT"), 0);
+    asker_end_reading(reader);
     rig_wait(&r, 2000);
     assert_in_range(wal_size(&r), 0, 16000000);
-    db_close(reader);
     rig_close(&r);
 }
 
@@ -382,7 +366,7 @@ static void connects_at_a_time_have_a_bound(void **state)
 
 static int64_t stored(const struct rig *r)
 {
-    return rig_sql(r, "SELECT (SELECT count(*) FROM message) + (SELECT count(*) FROM delivery)");
+    return ask(r, ASK_LOG_ROWS);
 }
 
 /* All of it is done, however much it is, and in order; but others are answered in the turn in which
@@ -430,9 +414,8 @@ static void much_work_is_done_a_slice_a_turn(void **state)
     }
     assert_in_range(turns, 60, 400);
     assert_string_equal(rig_answer(&r, rig_send(&r, "POST", query, body)), "200 ok");
-    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM message WHERE name = 'x'"), PACKETS);
-    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM (SELECT body, row_number() OVER (ORDER BY id) AS nth FROM"
-                                 " message WHERE name = 'x') WHERE body = '[\"x\",' || (nth - 1) || ']'"),
+    assert_int_equal(ask_of(&r, ASK_SAID, "x"), PACKETS);
+    assert_int_equal(ask_of(&r, ASK_SAID_IN_ORDER, "x"),
                      PACKETS);
     free(body);
     rig_close(&r);
@@ -476,8 +459,7 @@ static void who_has_used_much_comes_last(void **state)
             rig_wait(&r, 10);
         assert_string_equal(rig_answer(&r, first[i]), "200 ok");
     }
-    assert_int_equal(rig_sql(&r, "SELECT max(id) < (SELECT min(id) FROM message WHERE name = 'more')"
-                                 " FROM message WHERE name = 'other'"), 1);
+    assert_true(ask_of(&r, ASK_LAST_SAID, "other") < ask_of(&r, ASK_FIRST_SAID, "more"));
     assert_said(&b, "42[\"more\",0]\n42[\"more\",1]\n42[\"more\",2]");
     rig_close(&r);
 }
@@ -485,7 +467,7 @@ static void who_has_used_much_comes_last(void **state)
 /* How many messages were refused because somebody's queue is full. */
 static int64_t queue_full(const struct rig *r)
 {
-    return rig_sql(r, "SELECT count(*) FROM message WHERE name = 'error' AND body LIKE '%queue_full%'");
+    return ask_of(r, ASK_REFUSALS, "queue_full");
 }
 
 /* The same of those that A says in vain in two turns, which is a slice each. */
@@ -516,7 +498,7 @@ static void seeing_who_fills_a_queue_is_work(void **state)
     c.poll = -1;
     assert_refused(&a, 1100, "42[\"x\"]", "200 ok");
     client_hear(&a);
-    assert_in_range(rig_sql(&r, "SELECT count(*) FROM message WHERE name = 'x'"), 1001, 1002);
+    assert_in_range(ask_of(&r, ASK_SAID, "x"), 1001, 1002);
     assert_in_range(refused_in_a_turn(&r, &a), 1, 10);
     rig_close(&r);
 }
@@ -567,7 +549,7 @@ static void names_looked_up_have_a_bound(void **state)
         len += (size_t)sprintf(body + len, ",\"no\"");
     sprintf(body + len, "]\x1e" "42[\"late\"]");
     assert_string_equal(client_post(&a, body), "200 ok");
-    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM message WHERE name = 'x'"), 0);
+    assert_int_equal(ask_of(&r, ASK_SAID, "x"), 0);
     assert_non_null(strstr(client_hear(&a), "\"code\":\"too_much\""));
     assert_said(&b, "42[\"late\"]");
     rig_close(&r);
@@ -599,9 +581,9 @@ static void sessions_are_counted_by_whoever_has_the_address(void **state)
     struct client c;
     r.address = "2001:db8:9::7";
     client_connect(&c, &r, "");
-    assert_int_equal(rig_sql(&r, "SELECT address = '2001:db8:9::7' FROM socket"), 1);
+    assert_int_equal(ask_of(&r, ASK_SOCKETS_FROM, "2001:db8:9::7"), 1);
     client_post(&c, "1");
-    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM visitor WHERE address LIKE '2001:db8:9%'"),
+    assert_int_equal(ask_of(&r, ASK_VISITORS_FROM, "2001:db8:9"),
                      0);
     rig_close(&r);
 }
@@ -640,11 +622,11 @@ static void hundreds_that_vanish_are_seen_off_a_few_at_a_time(void **state)
     }
     pings = most_written(&r, 26000);    /* all are due at the same millisecond */
     lost = most_written(&r, 30000);
-    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM socket WHERE away_ms IS NOT NULL"), MANY);
+    assert_int_equal(ask(&r, ASK_AWAY), MANY);
     left = most_written(&r, 130000);
-    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM socket WHERE gone_ms IS NULL"), 0);
-    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM session"), 0);
-    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM channel"), 0);
+    assert_int_equal(ask(&r, ASK_STAYING), 0);
+    assert_int_equal(ask(&r, ASK_SESSIONS), 0);
+    assert_int_equal(ask(&r, ASK_CHANNELS), 0);
     assert_in_range(pings, 1, 250);
     assert_in_range(lost, 1, 1500);
     assert_in_range(left, 1, 1500);
@@ -669,7 +651,7 @@ static void hundreds_that_ask_to_get_in_are_all_told(void **state)
     rig_wait(&r, 500);
     for (int i = 0; i < MANY; i++)
         assert_said(&c[i], "42[\"full\",\"room\"]");
-    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM asking"), 0);
+    assert_int_equal(ask(&r, ASK_ASKING), 0);
     rig_close(&r);
 }
 
@@ -698,7 +680,7 @@ static void a_post_that_waits_has_a_bound_too(void **state)
         refused += answer != NULL && strncmp(answer, "429 ", 4) == 0;
     }
     assert_true(refused > 0);
-    assert_in_range(rig_sql(&r, "SELECT count(*) FROM delivery WHERE arrived_ms IS NULL"), 50, 150);
+    assert_in_range(ask(&r, ASK_OWED), 50, 150);
     client_hear(&a);                    /* it polls, and may ask again */
     assert_string_equal(client_post(&a, "42[\"x\"]"), "200 ok");
     rig_close(&r);
@@ -723,12 +705,12 @@ static void the_rest_of_a_post_waits_for_room(void **state)
     snprintf(query, sizeof query, "EIO=4&transport=polling&t=many-answers&sid=%s", a.sid);
     for (int i = 0; i < 20 && strncmp(answer, "429 ", 4) == 0; i++) {
         answer = rig_answer(&r, rig_send(&r, "POST", query, body));
-        assert_in_range(rig_sql(&r, "SELECT count(*) FROM delivery WHERE arrived_ms IS NULL"), MOST,
+        assert_in_range(ask(&r, ASK_OWED), MOST,
                         2 * MOST + 1);
         client_hear(&a);
     }
     assert_string_equal(answer, "200 ok");
-    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM message WHERE type = 3"), PACKETS);
+    assert_int_equal(ask(&r, ASK_ACKS), PACKETS);
     free(body);
     rig_close(&r);
 }
@@ -753,16 +735,16 @@ static void half_an_event_is_written_once(void **state)
     client_post(&a, large);
     for (int i = 0; i < 100; i++)
         client_post(&a, "3");           /* and 100 more */
-    assert_int_equal(rig_sql(&r, "SELECT max(id) FROM partial"), 2);
-    assert_int_equal(rig_sql(&r, "SELECT sum(length(piece)) FROM partial"),
+    assert_int_equal(ask(&r, ASK_PIECES_EVER), 2);
+    assert_int_equal(ask(&r, ASK_PIECE_BYTES),
                      (int)strlen(HALF) - 1 + 1 + 100000);
     rig_restart(&r);
     b.poll = -1;
     assert_string_equal(client_post(&a, "bAQID\x1e" HALF), "200 ok");        /* and half of the next */
     assert_starts(client_hear(&b), "452-[\"file\",");
-    assert_int_equal(rig_sql(&r, "SELECT sum(length(piece)) FROM partial"), (int)strlen(HALF) - 1);
+    assert_int_equal(ask(&r, ASK_PIECE_BYTES), (int)strlen(HALF) - 1);
     assert_starts(client_post(&a, "42[\"text\"]"), "400 ");
-    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM partial"), 0);
+    assert_int_equal(ask(&r, ASK_PIECES), 0);
     rig_close(&r);
 }
 

@@ -89,11 +89,11 @@ static void bye_is_relayed_and_ack_ends_the_channel(void **state)
     client_post(&a, "42[\"Bye\",\"room\"]");
     assert_said(&a, "41");
     assert_said(&b, "42[\"Bye\"]");
-    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM channel"), 1);
+    assert_int_equal(ask(&r, ASK_CHANNELS), 1);
     client_post(&b, "42[\"Ack\"]");
     assert_said(&b, "41");
-    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM channel"), 0);
-    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM socket WHERE gone_ms IS NULL"), 0);
+    assert_int_equal(ask(&r, ASK_CHANNELS), 0);
+    assert_int_equal(ask(&r, ASK_STAYING), 0);
     rig_close(&r);
 }
 
@@ -134,7 +134,7 @@ static void a_channel_that_is_closed_disconnects_its_members(void **state)
     assert_said(&a, "41");
     assert_said(&b, "41");
     assert_said(&c, with_ids("42[\"leave\",\"other\",\"%B\"]", &a, &b));
-    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM channel WHERE name = 'room'"), 0);
+    assert_int_equal(ask_of(&r, ASK_CHANNELS_NAMED, "room"), 0);
     rig_close(&r);
 }
 
@@ -327,7 +327,7 @@ static void all_that_was_missed_comes_before_the_greeting(void **state)
     snprintf(query, sizeof query, "EIO=4&transport=polling&t=second&sid=%s", again.sid);
     first = rig_answer(&r, rig_send(&r, "GET", query, ""));
     assert_int_equal(count_numbers(first, 40, false, b.offset), 15);
-    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM socket WHERE greeting <> 0"), 0);
+    assert_int_equal(ask(&r, ASK_GREETINGS), 0);
     rig_close(&r);
 }
 
@@ -379,7 +379,7 @@ static void acks_say_seq_and_recipients(void **state)
     (void)state;
     rig_open(&r, quiet);
     pair(&r, &a, &b);
-    int64_t seq = rig_sql(&r, "SELECT max(id) FROM message");
+    int64_t seq = ask(&r, ASK_LAST_SEQ);
     char expected[64];
     client_post(&a, "420[\"message\",{\"channel\":\"room\",\"message\":1}]");
     snprintf(expected, sizeof expected, "430[{\"seq\":%lld,\"recipients\":1}]", (long long)seq + 1);
@@ -539,8 +539,7 @@ static void what_is_for_one_is_for_nobody_else(void **state)
         rig_wait(&r, 1000);
         client_hear(&a), client_hear(&b);
     }
-    snprintf(body, sizeof body, "SELECT count(*) FROM socket WHERE public = '%s'", c.id);
-    assert_int_equal(rig_sql(&r, body), 0);
+    assert_int_equal(ask_of(&r, ASK_SOCKET_ROWS, c.id), 0);
     const char *nobodies[] = { c.id, a.id, "AAAAAAAAAAAAAAAAAAAA" };
     for (size_t i = 0; i < 3; i++)
         for (size_t j = 0; j < sizeof keys / sizeof keys[0]; j++) {

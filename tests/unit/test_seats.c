@@ -22,10 +22,9 @@ static void pair(struct rig *r, struct client *a, struct client *b)
 /* The web server says that the connection of C's held poll has ended. */
 static void cut(struct client *c)
 {
-    char sql[96];
+    int64_t session = ask_of(c->rig, ASK_SESSION, c->sid);
 
-    snprintf(sql, sizeof sql, "SELECT id FROM session WHERE sid = '%s'", c->sid);
-    core_gone(c->rig->core, rig_sql(c->rig, sql), c->poll, c->rig->now);
+    core_gone(c->rig->core, session, c->poll, c->rig->now);
     rig_turn(c->rig, false);
 }
 
@@ -142,7 +141,7 @@ static void third_is_told_full_in_time_where_ends_may_not_be_told(void **state)
     assert_said(&c, "");
     rig_wait(&r, 200);
     assert_said(&c, "42[\"full\",\"room\"]");
-    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM member"), 2);
+    assert_int_equal(ask(&r, ASK_MEMBERS), 2);
     rig_close(&r);
 }
 
@@ -180,7 +179,7 @@ static void who_is_slow_keeps_the_seat(void **state)
         assert_int_equal(pass(&r, 4000, (struct client *[]){ &a, &c[i], NULL }, "42[\"full\""), 1);
     }
     assert_said(&b, "42[\"x\"]");
-    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM member"), 2);
+    assert_int_equal(ask(&r, ASK_MEMBERS), 2);
     rig_close(&r);
 }
 
@@ -307,7 +306,7 @@ static void the_others_are_told_though_nobody_asks(void **state)
     rig_wait(&r, 200);
     assert_true(heard(&a, "42[\"leave\",\"room\""));
     assert_int_equal(pass(&r, 130000, (struct client *[]){ &a, NULL }, "leave"), 0);   /* once */
-    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM former"), 0);
+    assert_int_equal(ask(&r, ASK_FORMERS), 0);
     rig_close(&r);
 }
 
@@ -339,7 +338,7 @@ static void ends_of_before_are_not_judged_at_once(void **state)
     rig_restart(&r);
     client_post(&a, "3");
     rig_wait(&r, 9000);
-    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM member"), 2);
+    assert_int_equal(ask(&r, ASK_MEMBERS), 2);
     rig_close(&r);
 }
 
@@ -403,7 +402,7 @@ static void who_finds_no_room_is_told_full(void **state)
     come_back(&again, &b);
     rig_wait(&r, 300);
     assert_non_null(strstr(client_hear(&again), "42[\"full\",\"room\"]"));
-    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM member"), 2);
+    assert_int_equal(ask(&r, ASK_MEMBERS), 2);
     rig_close(&r);
 }
 
@@ -418,7 +417,7 @@ static void who_was_the_last_creates_it_anew(void **state)
     client_hear(&a);
     client_post(&a, "1");
     rig_wait(&r, 5000);
-    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM channel"), 0);
+    assert_int_equal(ask(&r, ASK_CHANNELS), 0);
     come_back(&again, &a);
     assert_non_null(strstr(again.heard, "42[\"created\",\"room\""));
     rig_close(&r);
@@ -449,7 +448,7 @@ static void a_page_that_reloads_twice_throws_nobody_out(void **state)
     }
     assert_int_equal(joined, 1);
     assert_true(left >= 1);
-    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM member"), 2);
+    assert_int_equal(ask(&r, ASK_MEMBERS), 2);
     assert_starts(client_post(&a, "3"), "200 ok");      /* its session lives */
     rig_close(&r);
 }
@@ -471,7 +470,7 @@ static void strangers_who_keep_asking_get_nothing(void **state)
         joined += heard(&c, "42[\"joined\"") + heard(&d, "42[\"joined\"");
     }
     assert_int_equal(joined, 0);
-    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM member"), 2);
+    assert_int_equal(ask(&r, ASK_MEMBERS), 2);
     rig_close(&r);
 }
 

@@ -120,7 +120,7 @@ static void pings_come_in_steps(void **state)
     client_join(&a, &r, "one");
     client_join(&b, &r, "another");
     client_hear(&b);
-    int64_t due = rig_sql(&r, "SELECT max(ping_ms) FROM polling"), step = (due + 49) / 50 * 50;
+    int64_t due = ask(&r, ASK_NEXT_PING), step = (due + 49) / 50 * 50;
     assert_int_equal(due < step, 1);
     r.now = step - 1;
     client_post(&a, "42[\"x\"]");
@@ -147,7 +147,7 @@ static void without_a_pong_the_session_ends_and_the_socket_is_away(void **state)
     assert_string_equal(rig_answer(&r, a.poll), "200 1");
     assert_starts(answer_of(&a, "GET", "later", ""), "400 {\"code\":1");
     assert_int_equal(
-        rig_sql(&r, "SELECT count(*) FROM socket WHERE away_ms IS NOT NULL AND gone_ms IS NULL"),
+        ask(&r, ASK_AWAY),
         1);
     rig_close(&r);
 }
@@ -167,8 +167,8 @@ static void session_that_joins_nothing_is_closed(void **state)
     rig_wait(&r, 1200);
     assert_string_equal(rig_answer(&r, poll), "200 1");
     rig_wait(&r, 31000);
-    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM session"), 0);
-    assert_int_equal(rig_sql(&r, "SELECT sessions FROM visitor WHERE address = ''"), 0);
+    assert_int_equal(ask(&r, ASK_SESSIONS), 0);
+    assert_int_equal(ask(&r, ASK_VISITING), 0);
     rig_close(&r);
 }
 
@@ -276,7 +276,7 @@ static void post_of_ours_may_wait_as_the_poll(void **state)
     held = raw(&a, "POST", "4&after=3&wait=true", "3");
     assert_string_equal(answer_of(&a, "POST", "2&after=1&wait=true", "3"), "200 6");
     assert_null(rig_answer(&r, held));
-    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM member"), 1);
+    assert_int_equal(ask(&r, ASK_MEMBERS), 1);
     free(answer);
     rig_close(&r);
 }
@@ -292,12 +292,12 @@ static void post_that_overtook_another_is_put_off(void **state)
     assert_starts(answer_of(&a, "POST", "1&wait=true", "40{\"n\":true}"), "200 40{");
     assert_starts(answer_of(&a, "POST", "3&after=2", "42[\"create or join\",\"second\"]"),
                   "503 {\"code\":4,\"message\":\"Service unavailable: the request before");
-    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM channel"), 0);
+    assert_int_equal(ask(&r, ASK_CHANNELS), 0);
     assert_string_equal(answer_of(&a, "POST", "2&after=1", "42[\"create or join\",\"first\"]"),
                         "200 ok");
     assert_string_equal(answer_of(&a, "POST", "3&after=2", "42[\"create or join\",\"second\"]"),
                         "200 ok");
-    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM channel"), 2);
+    assert_int_equal(ask(&r, ASK_CHANNELS), 2);
     rig_close(&r);
 }
 
@@ -564,10 +564,7 @@ static void same_t_waits_beside_the_first(void **state)
 /* The session's number, for what the host tells of it. */
 static int64_t number_of(struct client *c)
 {
-    char sql[96];
-
-    snprintf(sql, sizeof sql, "SELECT id FROM session WHERE sid = '%s'", c->sid);
-    return rig_sql(c->rig, sql);
+    return ask_of(c->rig, ASK_SESSION, c->sid);
 }
 
 /* What asked twice lives twice: the first connection's end says nothing of the second. */
@@ -806,7 +803,7 @@ static void shim_learns_how_much_was_heard(void **state)
     snprintf(body, sizeof body, "40{\"pid\":\"%s\"}\x1e" "42[\"x\"]\x1e" "42[\"y\"]", a.pid);
     client_post(&again, body);
     client_hear(&again);
-    assert_int_equal(rig_sql(&r, "SELECT heard FROM socket"), 2);
+    assert_int_equal(ask(&r, ASK_HEARD), 2);
     client_post(&again, "1");
     open = rig_answer(&r, rig_send(&r, "GET", "EIO=4&transport=polling&pollux=1", ""));
     again = (struct client){ .rig = &r, .poll = -1 };
@@ -838,7 +835,7 @@ static void what_was_broken_is_unknown_at_once(void **state)
     assert_starts(answer_of(&a, "GET", "one", ""), "200 40{");
     rig_wait(&r, 46000);                /* its heartbeat was never answered */
     assert_starts(answer_of(&a, "GET", "two", ""), "400 {\"code\":1");
-    assert_int_equal(rig_sql(&r, "SELECT count(*) FROM session"), 0);
+    assert_int_equal(ask(&r, ASK_SESSIONS), 0);
     rig_close(&r);
 }
 

@@ -15,7 +15,6 @@
 #include <stdio.h>
 
 #include "core/turn.h"
-#include "store/sqlite/db.h"
 #include "base/hash.h"
 #include "base/log.h"
 
@@ -85,7 +84,7 @@ struct step { unsigned char op, who; unsigned short arg; };
 
 struct sim {
     struct rig *rigs[2];
-    struct db *db;
+    struct asker *asker;
     char room[24];
     struct peer peers[PEERS];
     struct life lives[LIVES];
@@ -151,22 +150,24 @@ static int life_by_id(const struct sim *s, const char *id)
     return -1;
 }
 
+struct lives { const struct sim *s; uint64_t set; };
+
+static void add_life(void *arg, const char *public)
+{
+    struct lives *lives = arg;
+    int i = life_by_id(lives->s, public);
+
+    if (i != -1)
+        lives->set |= UINT64_C(1) << i;
+}
+
 /* Who is in the room, as a set of lives. */
 static uint64_t members(struct sim *s)
 {
-    uint64_t set = 0;
-    struct db_query *q = db_query(s->db, 0);
+    struct lives lives = { s, 0 };
 
-    db_put_text(q, 1, span_of(s->room));
-    while (db_next(q) == DB_ROW) {
-        char id[32];
-        span_copy(db_text(q, 0), id, sizeof id);
-        int i = life_by_id(s, id);
-        if (i != -1)
-            set |= UINT64_C(1) << i;
-    }
-    assert_int_equal(db_done(q), 0);
-    return set;
+    asker_members(s->asker, s->room, add_life, &lives);
+    return lives.set;
 }
 
 /* The message whose mark, m<peer>.<number>, stands at TEXT or behind; advances *TEXT. */
@@ -188,30 +189,10 @@ static struct event *marked(struct sim *s, const char **text, int *from)
     return NULL;
 }
 
-static bool has_mark(struct span row, const struct mark *mark)
-{
-    for (size_t at = 0; at < row.len; at += sizeof *mark)
-        if (memcmp(row.p + at, mark, sizeof *mark) == 0)
-            return true;
-    return false;
-}
-
 /* Of a POST that waits no answer says whether it was taken: its session does. */
 static bool is_taken(struct sim *s, const struct pending *p)
 {
-    struct mark mark = { 0, hash_of(span_of(p->t)) };
-    struct db_query *q = db_query(s->db, 1);
-    bool taken = false;
-
-    db_put_text(q, 1, span_of(p->sid));
-    if (db_next(q) == DB_ROW)
-        mark.whose = (uint64_t)db_int(q, 0) * 2;
-    assert_int_equal(db_done(q), 0);
-    q = db_query(s->db, 2);
-    while (mark.whose != 0 && !taken && db_next(q) == DB_ROW)
-        taken = has_mark(db_text(q, 0), &mark);
-    assert_int_equal(db_done(q), 0);
-    return taken;
+    return asker_has_post(s->asker, p->sid, hash_of(span_of(p->t)));
 }
 
 /* The turn took a POST: its messages are owed to those who were members throughout. */
@@ -847,21 +828,13 @@ static void compare_books(struct sim *s)
     }
 }
 
-static int64_t scalar(struct sim *s, const char *sql)
-{
-    return db_scalar(s->db, sql, -1);
-}
-
 /* Time takes everybody away: nothing stays but the log. */
 static void end_schedule(struct sim *s)
 {
-    static const char *const left[] = {
-        "SELECT count(*) FROM session", "SELECT count(*) FROM polling",
-        "SELECT count(*) FROM channel",
-        "SELECT count(*) FROM member", "SELECT count(*) FROM asking",
-        "SELECT count(*) FROM visitor WHERE sessions <> 0",
-        "SELECT count(*) FROM socket WHERE gone_ms IS NULL",
-        "SELECT count(*) FROM delivery WHERE arrived_ms IS NULL"
+    static const struct { enum ask what; const char *name; } left[] = {
+        { ASK_SESSIONS, "sessions" }, { ASK_POLLINGS, "pollings" }, { ASK_CHANNELS, "channels" },
+        { ASK_MEMBERS, "members" }, { ASK_ASKING, "askings" }, { ASK_VISITORS, "visitors" },
+        { ASK_STAYING, "sockets" }, { ASK_OWED, "deliveries" },
     };
     for (int i = 0; i < 6; i++) {
         s->rigs[0]->now += WINDOW_MS / 2;
@@ -869,8 +842,9 @@ static void end_schedule(struct sim *s)
         run_turns(s);
     }
     for (size_t i = 0; i < sizeof left / sizeof left[0]; i++)
-        if (scalar(s, left[i]) != 0)
-            say(s, "after everybody has gone: %s is %lld", left[i], (long long)scalar(s, left[i]));
+        if (asker_ask(s->asker, left[i].what) != 0)
+            say(s, "after everybody has gone: there are %lld %s",
+                (long long)asker_ask(s->asker, left[i].what), left[i].name);
     for (int i = 0; i < 2; i++)
         if (park_count(s->rigs[i]->core->park) != 0)
             say(s, "after everybody has gone: process %d still holds %zu polls", i,
@@ -879,32 +853,22 @@ static void end_schedule(struct sim *s)
     rig_forget(s->rigs[1]);
 }
 
-static const char *const queries[] = {
-    "SELECT s.public FROM member m JOIN channel c ON c.id = m.channel JOIN socket s ON s.id = m.socket"
-    " WHERE c.name = ?1",
-    "SELECT id FROM session WHERE sid = ?1",
-    "SELECT marks FROM request ORDER BY id DESC"
-};
-
 /* Two processes on a new store. */
-static void open_rigs(struct rig *first, struct rig *second, struct db **db)
+static struct asker *open_rigs(struct rig *first, struct rig *second)
 {
     static const char *const keys[] = { "POLLUX_LOG_EVENTS=no", "POLLUX_CAPACITY=3",
                                         "POLLUX_LOG_LEVEL=error", NULL };
-    char path[128];
 
     rig_open(first, keys);
     rig_join(second, first);
     second->set.log_events = first->set.log_events;
     second->set.capacity = first->set.capacity;
-    snprintf(path, sizeof path, "%s/pollux.db", first->set.store);
-    assert_int_equal(db_open(db, path, false, true, 1000), 0);
-    assert_int_equal(db_prepare(*db, queries, sizeof queries / sizeof queries[0]), 0);
+    return asker_open(first);
 }
 
-static void close_rigs(struct rig *first, struct rig *second, struct db *db)
+static void close_rigs(struct rig *first, struct rig *second, struct asker *asker)
 {
-    db_close(db);
+    asker_close(asker);
     rig_close(second);
     rig_close(first);
 }
@@ -922,15 +886,15 @@ static void gather(struct sim *s, int count)
 }
 
 /* Run STEPS on the rigs. False: it failed, and FAILURE says how. */
-static bool run(struct rig *first, struct rig *second, struct db *db, const struct step *steps,
-                size_t count, uint64_t seed, char *failure)
+static bool run(struct rig *first, struct rig *second, struct asker *asker,
+                const struct step *steps, size_t count, uint64_t seed, char *failure)
 {
     static struct sim s;
 
     memset(&s, 0, sizeof s);
     s.rigs[0] = first;
     s.rigs[1] = second;
-    s.db = db;
+    s.asker = asker;
     snprintf(s.room, sizeof s.room, "r%llu", (unsigned long long)seed);
     for (int i = 0; i < PEERS; i++)
         s.peers[i] = (struct peer){ .me = i, .life = -1,
@@ -953,11 +917,9 @@ static bool run(struct rig *first, struct rig *second, struct db *db, const stru
 static bool run_alone(const struct step *steps, size_t count, uint64_t seed, char *failure)
 {
     struct rig first, second;
-    struct db *db;
-
-    open_rigs(&first, &second, &db);
-    bool good = run(&first, &second, db, steps, count, seed, failure);
-    close_rigs(&first, &second, db);
+    struct asker *asker = open_rigs(&first, &second);
+    bool good = run(&first, &second, asker, steps, count, seed, failure);
+    close_rigs(&first, &second, asker);
     return good;
 }
 
@@ -1007,7 +969,7 @@ static void the_promise_holds_under_every_schedule(void **state)
     uint64_t count = number_from("POLLUX_TEST_COUNT", COUNT), failed = 0;
     struct step steps[STEPS];
     struct rig first, second;
-    struct db *db = NULL;
+    struct asker *asker = NULL;
     char failure[400];
     bool open = false;
 
@@ -1015,12 +977,12 @@ static void the_promise_holds_under_every_schedule(void **state)
     log_set_level(LOG_WARNING);
     for (uint64_t i = 0; i < count && failed < 3; i++) {
         if (!open)
-            open_rigs(&first, &second, &db);
+            asker = open_rigs(&first, &second);
         open = true;
         make_schedule(steps, seed + i);
-        bool good = run(&first, &second, db, steps, STEPS, seed + i, failure);
+        bool good = run(&first, &second, asker, steps, STEPS, seed + i, failure);
         if (!good || i % PER_STORE == PER_STORE - 1) {
-            close_rigs(&first, &second, db);
+            close_rigs(&first, &second, asker);
             open = false;
         }
         if (!good) {
@@ -1030,7 +992,7 @@ static void the_promise_holds_under_every_schedule(void **state)
         }
     }
     if (open)
-        close_rigs(&first, &second, db);
+        close_rigs(&first, &second, asker);
     print_message("schedules %lld from seed %llu: steps %lld, turns %lld, messages %lld, "
                   "deliveries %lld, answers lost %lld, requests repeated %lld, deaths %lld, "
                   "recoveries %lld, fresh sockets after the window %lld, farewells %lld\n",

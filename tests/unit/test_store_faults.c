@@ -269,7 +269,7 @@ static bool failed(const char *answer)
 }
 
 /* Ask until it works; after the second failure the fault is mended. Returns the request. */
-static int ask(struct talker *k, const char *method, const char *body)
+static int send(struct talker *k, const char *method, const char *body)
 {
     char query[128];
     int n = -1;
@@ -299,7 +299,7 @@ static void pick(const char *text, const char *key, char *out)
 
 static void post(struct talker *k, const char *body)
 {
-    assert_string_equal(rig_answer(k->rig, ask(k, "POST", body)), "200 ok");
+    assert_string_equal(rig_answer(k->rig, send(k, "POST", body)), "200 ok");
 }
 
 static void note(struct talker *k, const char *answer)
@@ -324,7 +324,7 @@ static void hear(struct talker *k)
     for (int i = 0; i < 50; i++) {
         if (k->poll == -1) {
             k->poll_t = k->t;
-            k->poll = ask(k, "GET", "");
+            k->poll = send(k, "GET", "");
         }
         const char *answer = rig_answer(k->rig, k->poll);
         if (answer == NULL) {
@@ -336,7 +336,7 @@ static void hear(struct talker *k)
         if (failed(answer)) {           /* the same poll again */
             int t = k->t;
             k->t = k->poll_t;
-            k->poll = ask(k, "GET", "");
+            k->poll = send(k, "GET", "");
             k->t = t;
             continue;
         }
@@ -353,7 +353,7 @@ static void connect(struct talker *k, struct rig *r)
     k->rig = r;
     k->poll = -1;
     k->sid[0] = '\0';
-    const char *answer = rig_answer(r, ask(k, "GET", ""));
+    const char *answer = rig_answer(r, send(k, "GET", ""));
     assert_starts(answer, "200 0{");
     pick(answer, "\"sid\":\"", k->sid);
     snprintf(body, sizeof body, k->pid[0] != '\0' ? "40{\"pid\":\"%s\",\"offset\":\"%s\"}" : "40",

@@ -960,8 +960,12 @@ static void compare_books(struct world *w)
 /* Time takes everybody away: nothing stays but the log. */
 static void end_round(struct world *w)
 {
-    static const char *const left[] = { "session", "polling", "channel", "member" };
-    char sql[80];
+    static const struct { enum ask what; const char *name; } left[] = {
+        { ASK_SESSIONS, "sessions" },
+        { ASK_POLLINGS, "pollings" },
+        { ASK_CHANNELS, "channels" },
+        { ASK_MEMBERS, "members" },
+    };
 
     for (int i = 0; i < 8; i++) {
         w->rigs[0]->now += 60000;
@@ -970,10 +974,9 @@ static void end_round(struct world *w)
         run_turn(w, 1, true);
     }
     for (size_t i = 0; i < sizeof left / sizeof left[0]; i++) {
-        snprintf(sql, sizeof sql, "SELECT count(*) FROM %s", left[i]);
-        int64_t count = rig_sql(w->rigs[0], sql);
+        int64_t count = ask(w->rigs[0], left[i].what);
         if (count != 0)
-            say(w, "after everybody has gone: %s has %lld rows", left[i], (long long)count);
+            say(w, "after everybody has gone: there are %lld %s", (long long)count, left[i].name);
     }
     for (int i = 0; i < 2; i++) {
         if (park_count(w->rigs[i]->core->park) != 0)
