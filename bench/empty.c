@@ -3,8 +3,8 @@
  * those of Pollux's answers.
  *
  * What the web server and libfcgi cost, with nothing of ours in it: the ceiling that bench/run
- * holds Pollux against. Requests are answered as src/host/fcgi.c does it, so that the difference between
- * the two is reading, rules and storing, and not the way of answering.
+ * holds Pollux against. Requests are answered as src/host/fcgi.c does it, so that the difference
+ * between the two is reading, rules and storing, and not the way of answering.
  *
  * The listening socket is descriptor 0. SIGTERM ends it.
  */

@@ -148,27 +148,34 @@ for (const pairs of pairCounts) {
     const { pollux, socketio, ceiling } = relay[pairs];
     goal(`${pairs} pairs: messages/s, as a multiple of Socket.IO's`, '1.5 x or more', median(pollux.hops) / median(socketio.hops), ' x', (v) => v >= 1.5, 2);
     goal(`${pairs} pairs: p99, as a multiple of Socket.IO's`, 'under 1 x', median(pollux.p99) / median(socketio.p99), ' x', (v) => v < 1, 2);
-    goal(`${pairs} pairs: messages/s, as a share of the empty responder's`, '80 % or more', 100 * median(pollux.hops) / median(ceiling.hops), ' %', (v) => v >= 80, 0);
-    goal(`${pairs} pairs: CPU of lighttpd and Pollux for a message, as a multiple of lighttpd's and the empty responder's`, 'no goal', wholeCpu(pollux) / wholeCpu(ceiling), ' x', () => null, 2);
-    goal(`${pairs} pairs: Pollux's CPU for a message above the empty responder's`, '40 us or less', median(pollux.own) - median(ceiling.own), ' us', (v) => v <= 40);
+    goal(`${pairs} pairs: messages/s, as a share of the empty responder's`, '80 % or more', 100 * median(pollux.hops) / median(ceiling.hops), ' %',
+        (v) => v >= 80, 0);
+    goal(`${pairs} pairs: CPU of lighttpd and Pollux for a message, as a multiple of lighttpd's and the empty responder's`, 'no goal',
+        wholeCpu(pollux) / wholeCpu(ceiling), ' x', () => null, 2);
+    goal(`${pairs} pairs: Pollux's CPU for a message above the empty responder's`, '40 us or less', median(pollux.own) - median(ceiling.own), ' us',
+        (v) => v <= 40);
 }
 for (const pairs of pairCounts) {
     if (!wanted('together')) break;
     const { together, socketio } = relay[pairs];
-    goal(`${pairs} pairs: messages/s of Pollux's own client, as a multiple of Socket.IO's`, '2.5 x or more', median(together.hops) / median(socketio.hops), ' x', (v) => v >= 2.5, 2);
+    goal(`${pairs} pairs: messages/s of Pollux's own client, as a multiple of Socket.IO's`, '2.5 x or more', median(together.hops) / median(socketio.hops),
+        ' x', (v) => v >= 2.5, 2);
 }
 for (const pairs of pairCounts) {
     if (!wanted('nginx')) break;
     const { nginx: kept, pollux } = relay[pairs];
     goal(`${pairs} pairs: Pollux's CPU for a message behind nginx`, '60 us or less', median(kept.own), ' us', (v) => v <= 60);
-    goal(`${pairs} pairs: CPU of nginx and Pollux for a message, as a share of lighttpd's and Pollux's`, 'under 50 %', 100 * wholeCpu(kept) / wholeCpu(pollux), ' %', (v) => v < 50, 0);
+    goal(`${pairs} pairs: CPU of nginx and Pollux for a message, as a share of lighttpd's and Pollux's`, 'under 50 %', 100 * wholeCpu(kept) / wholeCpu(pollux),
+        ' %', (v) => v < 50, 0);
 }
 if (wanted('idle')) {
     const { pollux, socketio } = idle;
     const whole = (side) => median(side.web) + median(side.own);
     goal("Pollux's memory for a waiting session", '2,048 bytes or less', median(pollux.own), ' bytes', (v) => v <= 2048, 0);
-    goal("memory of web server and program for a waiting session, as a share of Socket.IO's", 'under 50 %', 100 * whole(pollux) / whole(socketio), ' %', (v) => v > 0 && v < 50, 0);
-    goal('p50 of five active pairs beside the waiting ones, above what it is alone', '20 % or less', 100 * (median(pollux.p50) / median(pollux.alone) - 1), ' %', (v) => v <= 20, 0);
+    goal("memory of web server and program for a waiting session, as a share of Socket.IO's", 'under 50 %', 100 * whole(pollux) / whole(socketio), ' %',
+        (v) => v > 0 && v < 50, 0);
+    goal('p50 of five active pairs beside the waiting ones, above what it is alone', '20 % or less', 100 * (median(pollux.p50) / median(pollux.alone) - 1),
+        ' %', (v) => v <= 20, 0);
     goal("Pollux's CPU for the waiting sessions' heartbeats", 'under 5 % of a core', median(pollux.cpu) - median(pollux.cpuAlone), ' %', (v) => v < 5);
 }
 if (wanted('growth')) {
@@ -177,15 +184,19 @@ if (wanted('growth')) {
     const more = (a, b) => 100 * (median(a.toWeb) / median(b.toWeb) - 1);
     for (const [mode, name] of [['paced', '2,000 messages/s'], ['relay', '50 pairs']]) {
         const [empty, full, trim] = ['empty', 'full', 'trim'].map((log) => g[`log-${log}-${mode}`]);
-        goal(`${name}: Pollux's CPU for a message with 10 million rows and retention at work, above an empty log's`, '10 % or less', more(trim, empty), ' %', (v) => v <= 10);
+        goal(`${name}: Pollux's CPU for a message with 10 million rows and retention at work, above an empty log's`, '10 % or less', more(trim, empty), ' %',
+            (v) => v <= 10);
         goal(`${name}: the same with nothing to remove`, 'no goal', more(full, empty), ' %', () => null);
     }
-    goal("Pollux's CPU for a message beside 8,000 waiting sessions, above that beside 2", '10 % or less', more(g['crowded-8000'], g['crowded-2']), ' %', (v) => v <= 10);
+    goal("Pollux's CPU for a message beside 8,000 waiting sessions, above that beside 2", '10 % or less', more(g['crowded-8000'], g['crowded-2']), ' %',
+        (v) => v <= 10);
     const one = g['processes-1'];
     const limit = Number(cores) * 1e6 / (wholeCpu(one) + median(one.load)) / median(one.hops);
-    goal('messages/s of four processes, as a multiple of one', '1.5 x or more on 4 cores', median(g['processes-4'].hops) / median(one.hops), ' x', (v) => v >= 1.5 || (Number(cores) < 4 ? null : false), 2);
+    goal('messages/s of four processes, as a multiple of one', '1.5 x or more on 4 cores', median(g['processes-4'].hops) / median(one.hops), ' x',
+        (v) => v >= 1.5 || (Number(cores) < 4 ? null : false), 2);
     goal(`the most that ${cores} cores allow, at the CPU that web server, one process and load take for a message`, 'no goal', limit, ' x', () => null, 2);
-    goal('p99 at 200 messages/s with two processes, above that with one', 'under 1 ms', median(g['wake-2'].p99) - median(g['wake-1'].p99), ' ms', (v) => v < 1, 2);
+    goal('p99 at 200 messages/s with two processes, above that with one', 'under 1 ms', median(g['wake-2'].p99) - median(g['wake-1'].p99), ' ms', (v) => v < 1,
+        2);
     goal('checkpoints during a measurement', '10 or more', median(g.checkpoints.count), '', (v) => v >= 10, 0);
     goal('longest latency in it, above the p50', 'under 20 ms', median(g.checkpoints.beyond), ' ms', (v) => v < 20);
     goal('p99.9 in it', 'no goal', median(g.checkpoints.p999), ' ms', () => null);
@@ -213,7 +224,8 @@ function table(head, rows) {
 }
 
 const [rounds, lost, noisy, seconds, keptNoisy] = counts.split(' ');
-const machine = `${cpu}, ${cores} cores, ${kernel}, ${date}; ${[lighttpd.split(' ')[0], nginx?.replace('nginx version: ', '')].filter(Boolean).join('; ')}; Node ${node}`;
+const servers = [lighttpd.split(' ')[0], nginx?.replace('nginx version: ', '')].filter(Boolean).join('; ');
+const machine = `${cpu}, ${cores} cores, ${kernel}, ${date}; ${servers}; Node ${node}`;
 const voids = `${rounds} rounds of ${seconds} s. Void: ${lost} that lost something or were cut short, ${noisy} ` +
     (keptNoisy === 'yes' ? 'would be for a machine that was not quiet, AND WERE COUNTED.' : 'for a machine that was not quiet.');
 

@@ -48,7 +48,8 @@ static void conn_open(struct conn *c)
     setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     ev.data.u64 = (uint64_t)c->id << 32 | c->gen;
     if (bind_source(c->fd, (uint32_t)c->s->id) < 0 ||
-        (connect(c->fd, (struct sockaddr *)&opt.addr, sizeof opt.addr) < 0 && errno != EINPROGRESS) ||
+        (connect(c->fd, (struct sockaddr *)&opt.addr, sizeof opt.addr) < 0
+         && errno != EINPROGRESS) ||
         epoll_ctl(g.ep, EPOLL_CTL_ADD, c->fd, &ev) < 0) {
         session_fail(c->s, F_CONNECT, "connect: %s", strerror(errno));
         return;

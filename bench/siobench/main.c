@@ -97,9 +97,11 @@ static void init_text(void)
     clock_gettime(CLOCK_REALTIME, &ts);
     g.rng = mix64(opt.seed + 1);
     snprintf(g.nonce, sizeof g.nonce, "b%012" PRIx64,
-             mix64(opt.seed ^ (uint64_t)ts.tv_nsec ^ (uint64_t)ts.tv_sec << 30 ^ (uint64_t)getpid() << 48) >> 16);
+             mix64(opt.seed ^ (uint64_t)ts.tv_nsec ^ (uint64_t)ts.tv_sec << 30
+                   ^ (uint64_t)getpid() << 48) >> 16);
     message_init();
-    buf_fmt(&g.head, "Host: %s:%d\r\nUser-Agent: siobench/" VERSION "\r\nAccept: */*\r\n", opt.host, opt.port);
+    buf_fmt(&g.head, "Host: %s:%d\r\nUser-Agent: siobench/" VERSION "\r\nAccept: */*\r\n", opt.host,
+            opt.port);
     if (opt.headers.len)
         buf_add(&g.head, opt.headers.p, opt.headers.len);
 }

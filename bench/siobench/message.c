@@ -29,7 +29,8 @@ static size_t message_head(char *out, uint64_t p, uint64_t d, uint64_t s, uint64
 
 void message_init(void)
 {
-    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 .:;=/";
+    static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789 "
+                                   ".:;=/";
     uint64_t x = opt.seed;
     size_t n = PAD_MASK + 1 + (size_t)opt.size;
     pad_text = xcalloc(n, 1);

@@ -62,10 +62,12 @@ static const struct option long_options[] = {
     { "join", 0, 0, O_JOIN }, { "window", 1, 0, O_WINDOW }, { "rate", 1, 0, O_RATE },
     { "poisson", 0, 0, O_POISSON }, { "size", 1, 0, O_SIZE }, { "seconds", 1, 0, O_SECONDS },
     { "warmup", 1, 0, O_WARMUP }, { "settle", 1, 0, O_SETTLE }, { "grace", 1, 0, O_GRACE },
-    { "ramp", 1, 0, O_RAMP }, { "ramp-rate", 1, 0, O_RAMPRATE }, { "request-timeout", 1, 0, O_REQTIMEOUT },
+    { "ramp", 1, 0, O_RAMP }, { "ramp-rate", 1, 0, O_RAMPRATE },
+    { "request-timeout", 1, 0, O_REQTIMEOUT },
     { "timeout", 1, 0, O_TIMEOUT }, { "sources", 1, 0, O_SOURCES }, { "header", 1, 0, O_HEADER },
     { "watch", 1, 0, O_WATCH }, { "seed", 1, 0, O_SEED }, { "json", 1, 0, O_JSON },
-    { "quiet", 0, 0, O_QUIET }, { "together", 0, 0, O_TOGETHER }, { "help", 0, 0, O_HELP }, { 0, 0, 0, 0 },
+    { "quiet", 0, 0, O_QUIET }, { "together", 0, 0, O_TOGETHER }, { "help", 0, 0, O_HELP },
+    { 0, 0, 0, 0 },
 };
 
 static double number(const char *name, const char *text, double low, double high)
@@ -123,7 +125,8 @@ static void parse_url(const char *url)
     if (inet_pton(AF_INET, opt.host, &a) != 1 || ntohl(a.s_addr) >> 24 != 127)
         die(2, "--url %s: only loopback targets (127.0.0.0/8 or localhost) are allowed", url);
     opt.port = port;
-    opt.addr = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr = a, .sin_port = htons((uint16_t)port) };
+    opt.addr = (struct sockaddr_in){ .sin_family = AF_INET, .sin_addr = a,
+                                     .sin_port = htons((uint16_t)port) };
 }
 
 static void parse_option(int o, const char *v, const char *name)
@@ -191,6 +194,7 @@ void options_read(int argc, char **argv)
         die(2, "--pairs 0: nothing to do in %s mode", mode_name[opt.mode]);
     if (opt.timeout == 0)
         opt.timeout = opt.seconds + opt.warmup + opt.grace + 60 +
-                      (opt.mode == M_IDLE ? opt.settle + opt.sessions / 100.0 : 0) + opt.pairs / 50.0 +
+                      (opt.mode == M_IDLE ? opt.settle + opt.sessions / 100.0
+                       : 0) + opt.pairs / 50.0 +
                       (opt.ramp_rate > 0 ? (opt.sessions + 2 * opt.pairs) / opt.ramp_rate : 0);
 }

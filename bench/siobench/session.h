@@ -25,7 +25,8 @@ struct session {
     bool ready, failed;
     struct conn poll, post;
     struct buf both;            /* --together: what a POST that waits begins with */
-    bool taking;                /* an answer is being looked at: what is sent may leave with a poll */
+    /* an answer is being looked at: what is sent may leave with a poll */
+    bool taking;
     struct pair *pair;          /* NULL: in no channel */
     struct packet *q_head, **q_tail;
     char sid[128];

@@ -45,13 +45,15 @@ static void sio_prepare(struct session *s)
     for (int i = 0; i < 2; i++) {
         struct buf *h = i == 0 ? &s->poll.head : &s->post.head;
         h->len = 0;
-        buf_fmt(h, "%s %s?EIO=4&transport=polling%s%s HTTP/1.1\r\n", i == 0 ? "GET" : "POST", opt.path,
+        buf_fmt(h, "%s %s?EIO=4&transport=polling%s%s HTTP/1.1\r\n", i == 0 ? "GET" : "POST",
+                opt.path,
                 s->sid[0] ? "&sid=" : opt.together ? "&pollux=1" : "", s->sid);
         buf_add(h, g.head.p, g.head.len);
         buf_fmt(h, "%s", i == 0 ? "\r\n" : POST_FIELDS);
     }
     s->both.len = 0;
-    buf_fmt(&s->both, "POST %s?EIO=4&transport=polling&wait=true&sid=%s HTTP/1.1\r\n", opt.path, s->sid);
+    buf_fmt(&s->both, "POST %s?EIO=4&transport=polling&wait=true&sid=%s HTTP/1.1\r\n", opt.path,
+            s->sid);
     buf_add(&s->both, g.head.p, g.head.len);
     buf_fmt(&s->both, POST_FIELDS);
 }
@@ -69,7 +71,8 @@ static void sio_get(struct session *s)
 static void sio_post(struct session *s, struct conn *c, const struct buf *head)
 {
     size_t len = 0, n = 0;
-    for (struct packet *p = s->q_head; p && (n == 0 || len + 1 + p->len <= s->max_payload); p = p->next)
+    for (struct packet *p = s->q_head; p
+         && (n == 0 || len + 1 + p->len <= s->max_payload); p = p->next)
         len += p->len + (n++ > 0);
     post_begin(c, head, len);
     for (size_t i = 0; i < n; i++) {

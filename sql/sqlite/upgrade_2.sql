@@ -1,4 +1,5 @@
--- From schema 2 to 3: half a binary event has a table of its own; who is gone is told by the ends of connections, and leaves its channels before its window is over.
+-- From schema 2 to 3: half a binary event has a table of its own; who is gone is told by the ends of
+-- connections, and leaves its channels before its window is over.
 CREATE TABLE partial (
     id          INTEGER PRIMARY KEY,
     session     INTEGER NOT NULL,

@@ -1,5 +1,5 @@
-/* hash.h - FNV-1a of 64 bits: for places in tables, and for what is compared and not kept. Strangers can
- * make texts of the same hash: a table that they fill needs a key besides. */
+/* hash.h - FNV-1a of 64 bits: for places in tables, and for what is compared and not kept.
+ * Strangers can make texts of the same hash: a table that they fill needs a key besides. */
 #ifndef POLLUX_BASE_HASH_H
 #define POLLUX_BASE_HASH_H
 

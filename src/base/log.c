@@ -1,5 +1,5 @@
-/* log.c - lines for operators on standard error. Holds the level, and of what happens often how often it
- * did since it was last told. */
+/* log.c - lines for operators on standard error. Holds the level, and of what happens often how
+ * often it did since it was last told. */
 #include "base/log.h"
 
 #include <stdarg.h>

@@ -40,10 +40,10 @@ enum form {
 struct key {
     const char *name;
     enum kind kind;
+    enum form form;             /* of a text */
     size_t offset;              /* of the field in struct settings */
     int64_t number;             /* the default, unless it is a text */
     const char *text;           /* the default of a text */
-    enum form form;             /* of a text */
     int64_t least, most;        /* INT alone */
     const char *choices;        /* CHOICE alone: "normal|full" */
     const char *help;
@@ -51,15 +51,15 @@ struct key {
 
 static const struct key keys[] = {
 #define SETTING_INT(name, fallback, least, most, help) \
-    { #name, KIND_INT, offsetof(struct settings, name), fallback, NULL, FORM_TEXT, least, \
-      most, NULL, help },
-#define SETTING_BOOL(name, fallback, help) \
-    { #name, KIND_BOOL, offsetof(struct settings, name), fallback, NULL, FORM_TEXT, 0, 1, \
+    { #name, KIND_INT, FORM_TEXT, offsetof(struct settings, name), fallback, NULL, least, most, \
       NULL, help },
+#define SETTING_BOOL(name, fallback, help) \
+    { #name, KIND_BOOL, FORM_TEXT, offsetof(struct settings, name), fallback, NULL, 0, 1, NULL, \
+      help },
 #define SETTING_TEXT(name, fallback, form, help) \
-    { #name, KIND_TEXT, offsetof(struct settings, name), 0, fallback, form, 0, 0, NULL, help },
+    { #name, KIND_TEXT, form, offsetof(struct settings, name), 0, fallback, 0, 0, NULL, help },
 #define SETTING_CHOICE(name, fallback, choices, help) \
-    { #name, KIND_CHOICE, offsetof(struct settings, name), fallback, NULL, FORM_TEXT, 0, 0, \
+    { #name, KIND_CHOICE, FORM_TEXT, offsetof(struct settings, name), fallback, NULL, 0, 0, \
       choices, help },
 #include "base/settings.def"
 };
@@ -490,7 +490,8 @@ static int check_path(const struct key *key, const char *value, const struct ori
     return -1;
 }
 
-/* TEXT, given, is the whole path of a directory: is it short enough, and does it still make a line? */
+/* TEXT, given, is the whole path of a directory: is it short enough, and does it still make a
+ * line? */
 static int put_directory(struct settings *s, const struct key *key, char *text,
                          const struct origin *at, struct buf *why)
 {

@@ -223,8 +223,8 @@ void stats_sizes(struct store_figures *f, const char *dir)
     f->wal_bytes = size_of(dir, "pollux.db-wal");
 }
 
-/* Remove NAME in FOLDER, whose lock is free: it is open as FILE. Alone, since of two readers that do
- * so the slower would remove what a new process of that number has begun meanwhile. Who may not
+/* Remove NAME in FOLDER, whose lock is free: it is open as FILE. Alone, since of two readers that
+ * do so the slower would remove what a new process of that number has begun meanwhile. Who may not
  * remove it leaves it to others. */
 static void remove_dead(int folder, const char *name, int file)
 {

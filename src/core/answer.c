@@ -1,5 +1,5 @@
-/* answer.c - answers that leave after the turn's commit, and polls that wait for theirs. Knows their
- * form, not what they are about. */
+/* answer.c - answers that leave after the turn's commit, and polls that wait for theirs. Knows
+ * their form, not what they are about. */
 #include "core/turn.h"
 
 #include <stdlib.h>
@@ -181,7 +181,8 @@ int64_t core_hold_until(const struct core *c, const struct session *session)
 
     if (!session->pinged)
         return session->ping_ms;
-    /* The pong may come to another process, and after it another heartbeat is due an interval later. */
+    /* The pong may come to another process, and after it another heartbeat is due an interval
+     * later. */
     int64_t look_ms = now + interval - (now - session->ping_ms) % interval;
     int64_t lost_ms = session->ping_ms + c->set->ping_timeout_ms;
     return look_ms < lost_ms ? look_ms : lost_ms;

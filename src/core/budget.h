@@ -1,6 +1,6 @@
-/* budget.h - who has used how much of this process's time lately: microseconds, which are forgiven at a
- * steady rate. A fixed number of accounts: where there are more who work, those who did least lately
- * are forgotten, which is to their advantage. Knows no clock. */
+/* budget.h - who has used how much of this process's time lately: microseconds, which are forgiven
+ * at a steady rate. A fixed number of accounts: where there are more who work, those who did least
+ * lately are forgotten, which is to their advantage. Knows no clock. */
 #ifndef POLLUX_CORE_BUDGET_H
 #define POLLUX_CORE_BUDGET_H
 

@@ -66,8 +66,8 @@ void core_send(struct core *c, struct host *h);
 /* Remove a little of what is too old to be kept, now and then. */
 void core_tidy(struct core *c, int64_t now);
 
-/* This process is about to end: held polls are answered, be it with a noop, and none is held from now
- * on. */
+/* This process is about to end: held polls are answered, be it with a noop, and none is held from
+ * now on. */
 void core_leave(struct core *c, int64_t now);
 
 /* Answer all that is postponed with 503, outside of a turn or in one that fails. */

@@ -1,5 +1,5 @@
-/* door.c - a request comes in: is it for us, may its page ask, which session is it of, and is it done now
- * or later? What polls and POSTs do stands in poll.c and post.c. */
+/* door.c - a request comes in: is it for us, may its page ask, which session is it of, and is it
+ * done now or later? What polls and POSTs do stands in poll.c and post.c. */
 #include "core/turn.h"
 
 #include <stdio.h>
@@ -33,8 +33,9 @@ static bool from_elsewhere(const struct request *rq)
 }
 
 /* Is the request's page one of this very server's? Some web servers (nginx, as Debian sets it up)
- * leave the port out of the Host header; which it is they say besides. Behind a proxy the header may
- * be another altogether, but browsers say themselves what they see, and no page can make them lie. */
+ * leave the port out of the Host header; which it is they say besides. Behind a proxy the header
+ * may be another altogether, but browsers say themselves what they see, and no page can make them
+ * lie. */
 static bool from_here(const struct request *rq)
 {
     /* the scheme is taken as given: TLS may end at a proxy before the web server */
@@ -187,7 +188,8 @@ static void work(struct call *call, struct session *session)
     struct worker w = core_worker(call, session);
 
     if (!call->resumed
-        && (core_is_heavy(c, &w, call->now) || (session != NULL && core_has_postponed(c, w.session)))) {
+        && (core_is_heavy(c, &w, call->now)
+            || (session != NULL && core_has_postponed(c, w.session)))) {
         core_postpone(call, session, &nothing);
         return;
     }
@@ -221,8 +223,8 @@ static bool known_again(struct call *call, struct session *session)
 /* A t that is made of the time or by chance, so that it comes once, has so many characters. */
 #define T_OWN 6
 
-/* A t of so many digits, and nothing else, is the client's clock: what it asks within a millisecond has
- * the same. */
+/* A t of so many digits, and nothing else, is the client's clock: what it asks within a
+ * millisecond has the same. */
 #define T_CLOCK 10
 
 static bool is_clock(const char *t)

@@ -6,11 +6,11 @@
 #include "core/turn.h"
 #include "store/attached.h"
 
-/* In one answer: Debian's python-socketio drops the connection at more. It is the one that gives its
- * POSTs no t. */
+/* In one answer: Debian's python-socketio drops the connection at more. It is the one that gives
+ * its POSTs no t. */
 #define PACKETS_MAX 16
-/* For others, so that what one says at a time keeps nobody busy for minutes. And for all that recover:
- * they are told what they missed before they are greeted. */
+/* For others, so that what one says at a time keeps nobody busy for minutes. And for all that
+ * recover: they are told what they missed before they are greeted. */
 #define PACKETS_MANY 1000
 /* two polls with the same t, the client's clock's milliseconds, of which the second waited for the
  * first one's answer, come no further apart than this: a turn, and twice a short way */
@@ -214,8 +214,8 @@ static void compose_again(struct core *c, struct session *session)
 
 /* ---- held polls */
 
-/* Does a living process hold SESSION's poll? What it was to hold here may have been lost for lack of
- * memory. */
+/* Does a living process hold SESSION's poll? What it was to hold here may have been lost for lack
+ * of memory. */
 static bool is_held(const struct core *c, const struct session *session)
 {
     enum hold hold = store_hold(c->store, session);
@@ -290,20 +290,20 @@ static void poll_again(struct call *call, struct session *session)
     core_hold(call, session, shared);
 }
 
-/* Which poll is one that came before? Clients give each request a `t`, but not all of them one of its
- * own: some the time in milliseconds, of which several fall together, some take turns with a few,
- * some always say the same (that one is no t here, see take_session()).
+/* Which poll is one that came before? Clients give each request a `t`, but not all of them one of
+ * its own: some the time in milliseconds, of which several fall together, some take turns with a
+ * few, some always say the same (that one is no t here, see take_session()).
  *
- *     t is                      the client still waits for it, and is answered
- *     the last poll's           what that was answered, or waits beside it: the answer was lost, or a
- *                               proxy asked twice
- *     the last poll's, and      as a new one, if the last was answered: whoever hears within a
- *       its clock's, within a     millisecond asks again in the same one. Were it a proxy's, nobody
- *       moment                    would hear what it takes: it makes room for the next (core_poll())
- *     one from before           `6`: late, nobody waits. It takes no place and proves nothing
- *     the last poll's, after    as a new one, if it is a short one: whoever takes turns with x and y
- *       one from before         goes on so from `6`. A long one is a retry still
- *     any other, or none        as a new one; what the last was answered has arrived
+ *     t is                     the client still waits for it, and is answered
+ *     the last poll's          what that was answered, or waits beside it: the answer was lost or a
+ *                              proxy asked twice
+ *     the last poll's, and     as a new one, if the last was answered: whoever hears within a
+ *       its clock's, within a    millisecond asks again in the same one. Were it a proxy's, nobody
+ *       moment                   would hear what it takes: it makes room for the next, core_poll()
+ *     one from before          `6`: late, nobody waits. It takes no place and proves nothing
+ *     the last poll's, after   as a new one, if it is a short one: whoever takes turns with x and y
+ *       one from before        goes on so from `6`. A long one is a retry still
+ *     any other, or none       as a new one; what the last was answered has arrived
  */
 static bool is_new_with_old_t(const struct call *call, const struct session *session)
 {

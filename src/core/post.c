@@ -23,7 +23,8 @@ static const char *public_of(const struct session *session)
 /* ---- connecting */
 
 /* Owe SOCKET a packet of TYPE with BODY. The delivery. */
-static int64_t owe(struct post *p, const struct socket *socket, enum sio_type type, struct span body)
+static int64_t owe(struct post *p, const struct socket *socket, enum sio_type type,
+                   struct span body)
 {
     struct core *c = p->call->c;
     struct member to = member_of(p->session, socket);
@@ -317,9 +318,9 @@ static void tell_too_much(const struct call *call, const struct session *session
 }
 
 /* Acknowledgements, echoes and complaints are owed to the client like anything else, so it may not
- * ask for more while too much waits for it. A POST that is a poll as well makes room itself: of one
- * whose peers have filled its queue it is taken, until its own answers are as much again (TWICE); so
- * is the rest of one that has begun. False: the call was answered. */
+ * ask for more while too much waits for it. A POST that is a poll as well makes room itself: of
+ * one whose peers have filled its queue it is taken, until its own answers are as much again
+ * (TWICE); so is the rest of one that has begun. False: the call was answered. */
 static bool may_owe(struct call *call, struct session *session, bool twice)
 {
     struct store *store = call->c->store;
@@ -359,9 +360,10 @@ static bool admissible(struct call *call, struct session *session)
     return may_owe(call, session, call->wait);
 }
 
-/* How many bytes of the POST are applied. The session knows, whichever process did them: it may have come
- * again to another while it waits here, and each goes on where the last one stopped. Only where the
- * session's client has sent several at a time, to several processes, the session knows of the last. */
+/* How many bytes of the POST are applied. The session knows, whichever process did them: it may
+ * have come again to another while it waits here, and each goes on where the last one stopped.
+ * Only where the session's client has sent several at a time, to several processes, the session
+ * knows of the last. */
 static size_t applied(const struct call *call, const struct session *session, uint64_t mark)
 {
     size_t bytes = mark != 0 && session->posting == mark ? (size_t)session->posted

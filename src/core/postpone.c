@@ -1,9 +1,9 @@
 /* postpone.c - whoever asks for much waits for it, not the others.
  *
- * What a POST or a handshake costs is charged to its session and to its client's address. A request of
- * one who has used more than its share is postponed: it waits, whole, until those that came with it
- * are done. So does the rest of any POST that is much work, however little its client has used, since
- * a turn keeps all others waiting:
+ * What a POST or a handshake costs is charged to its session and to its client's address. A
+ * request of one who has used more than its share is postponed: it waits, whole, until those that
+ * came with it are done. So does the rest of any POST that is much work, however little its client
+ * has used, since a turn keeps all others waiting:
  *
  *     requests ──▶ light ───────────────────────▶ one slice, answered in this turn
  *                    │  heavy, or behind its own      │ more than a slice
@@ -13,8 +13,9 @@
  *                    ▼
  *                 one slice a turn, after the others; of the heavy at most half of the time
  *
- * How far a POST has come is stored with what it did. Should its process die, or its client ask again,
- * it goes on from there: nothing is done twice. None is refused but where too many wait already.
+ * How far a POST has come is stored with what it did. Should its process die, or its client ask
+ * again, it goes on from there: nothing is done twice. None is refused but where too many wait
+ * already.
  */
 #include "core/turn.h"
 
@@ -33,8 +34,8 @@
 
 /* ---- who has used how much */
 
-/* Whom the limits of an address are for: of IPv6 the network of 56 bits that a customer may have, since
- * the rest is for whoever has it to choose. */
+/* Whom the limits of an address are for: of IPv6 the network of 56 bits that a customer may have,
+ * since the rest is for whoever has it to choose. */
 void core_visitor(struct span address, char out[ADDRESS_MAX])
 {
     struct in6_addr six;

@@ -1,5 +1,5 @@
-/* turn.c - the steps of the turn besides its requests: what waits goes on, what is due is looked at,
- * polls are answered, all is committed and sent. */
+/* turn.c - the steps of the turn besides its requests: what waits goes on, what is due is looked
+ * at, polls are answered, all is committed and sent. */
 #include "core/turn.h"
 
 #include <stdlib.h>
@@ -114,7 +114,8 @@ size_t core_resume(struct core *c, struct host *h, int64_t now)
         core_take_again(c, h, &rq, now, &p.done, place);
         count++;
     }
-    if (heavy && !c->leaving)           /* half of the time is for others, and for other processes */
+    /* half of the time is for others, and for other processes */
+    if (heavy && !c->leaving)
         c->resume_ms = now + 2 * (int64_t)((stats_clock() - from) / 1000000);
     return count;
 }

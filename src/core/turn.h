@@ -28,7 +28,8 @@ struct answer {
     bool parked;                /* it was held: in a turn that fails it is held on */
     size_t at, len;             /* its place in core.out */
     int status;                 /* 0: nobody is there to be answered */
-    bool begins;                /* for all polls of held.session that are still held: the beginning */
+    /* for all polls of held.session that are still held: the beginning */
+    bool begins;
 };
 
 /* Who is charged for a request. */
@@ -101,7 +102,8 @@ struct call {
     bool wait;                  /* a POST that is the session's poll as well */
     bool watched;               /* should its connection end, the web server will say so */
     bool shim;
-    bool resumed;               /* it was postponed, at this place of those that are; so far it was done: */
+    /* it was postponed, at this place of those that are; so far it was done: */
+    bool resumed;
     size_t place;
     struct progress done;
 };
@@ -133,7 +135,8 @@ void core_answer_held(struct core *c, int64_t session, const char *origin, struc
 /* Begin the answer to all polls held here for SESSION: see rules/presence.h. */
 void core_begin_held(struct core *c, const struct session *session);
 
-/* SESSION's poll on the descriptor FD is held no more, and answered nothing. False: there is none. */
+/* SESSION's poll on the descriptor FD is held no more, and answered nothing. False: there is
+ * none. */
 bool core_drop_held(struct core *c, int64_t session, int fd);
 
 /* Hold the call's connection as a poll of SESSION; SHARED with another process that holds it as
@@ -163,8 +166,8 @@ struct worker core_worker(const struct call *call, const struct session *session
 bool core_is_heavy(const struct core *c, const struct worker *w, int64_t now);
 void core_charge(struct core *c, const struct worker *w, int64_t now, int64_t used_us);
 
-/* Leave the rest of what the call asks, DONE being done, to a later turn; or refuse it. Has SESSION a
- * request that waits so? */
+/* Leave the rest of what the call asks, DONE being done, to a later turn; or refuse it. Has
+ * SESSION a request that waits so? */
 void core_postpone(struct call *call, const struct session *session, const struct progress *done);
 bool core_has_postponed(const struct core *c, int64_t session);
 

@@ -1,6 +1,6 @@
-/* cmd_close.c - polluxctl close: end a channel by disconnecting its members. The rules do that, in one
- * transaction, as they would in the server; its processes hear of it, and answer the polls that they
- * hold. Whoever was waiting to get in gets in after the roll call.
+/* cmd_close.c - polluxctl close: end a channel by disconnecting its members. The rules do that, in
+ * one transaction, as they would in the server; its processes hear of it, and answer the polls
+ * that they hold. Whoever was waiting to get in gets in after the roll call.
  */
 #include <stdio.h>
 

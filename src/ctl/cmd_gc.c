@@ -1,6 +1,6 @@
-/* cmd_gc.c - polluxctl gc: remove what need not be kept any longer. The store does it, as in the server
- * when that has time: in small transactions, with a rest after each, so that a running server gets in
- * between. */
+/* cmd_gc.c - polluxctl gc: remove what need not be kept any longer. The store does it, as in the
+ * server when that has time: in small transactions, with a rest after each, so that a running
+ * server gets in between. */
 #include <time.h>
 
 #include "ctl/commands.h"

@@ -55,8 +55,8 @@ struct ctl {
     bool labels_failed;                 /* one could not be found out, and is shown as "?" */
 };
 
-/* Open the database in C->dir to read; or the store besides, so that what is written is written as the
- * server writes it. CTL_OK, or CTL_FAILED once it has been said why. */
+/* Open the database in C->dir to read; or the store besides, so that what is written is written as
+ * the server writes it. CTL_OK, or CTL_FAILED once it has been said why. */
 int ctl_open(struct ctl *c);
 int ctl_open_to_write(struct ctl *c);
 void ctl_close_store(struct ctl *c);

@@ -57,7 +57,8 @@ static void read_body(struct cgi *c, struct request *rq, size_t want)
         return;
     }
     while (c->body.len < want
-           && (got = get(buf_room(&c->body, want - c->body.len), want - c->body.len, until_ms)) != 0)
+           && (got = get(buf_room(&c->body, want - c->body.len), want - c->body.len,
+                         until_ms)) != 0)
         buf_used(&c->body, got);
     rq->body = buf_span(&c->body);
     if (c->body.len != want)

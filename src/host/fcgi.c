@@ -1,9 +1,9 @@
 /* fcgi.c - FastCGI, in one thread that never waits for one client.
  *
- * A request whose records are all there is read with one recv(), into memory that every such request
- * uses. If a part is missing, what has come moves into a struct half, and the connection is watched
- * for the rest; nobody waits for it. A half that is late, or one too many, is answered so, or dropped
- * with its connection if not even its variables have come.
+ * A request whose records are all there is read with one recv(), into memory that every such
+ * request uses. If a part is missing, what has come moves into a struct half, and the connection
+ * is watched for the rest; nobody waits for it. A half that is late, or one too many, is answered
+ * so, or dropped with its connection if not even its variables have come.
  *
  * While a poll waits only the connection and the request's id are kept; the answer is two or three
  * records, written here with one send().
@@ -77,7 +77,8 @@ struct fcgi {
     struct { int64_t key; int fd; } gone[EVENTS];
     size_t gone_count;
     bool behind;                /* more events are there than were taken */
-    int asking[EVENTS];         /* kept connections, or -1 - slot of a half, with something to read */
+    /* kept connections, or -1 - slot of a half, with something to read */
+    int asking[EVENTS];
     size_t asking_count;
     /* by descriptor: the key of the request that is parked there; of a kept connection what else
      * goes on there */
@@ -193,7 +194,8 @@ static bool send_replies(struct records *in, int fd)
     size_t len = in->replies.len;
     bool sent = len == 0
                 || (buf_ok(&in->replies)
-                    && send(fd, in->replies.data, len, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)len);
+                    && send(fd, in->replies.data, len,
+                            MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)len);
 
     buf_clear(&in->replies);
     return sent;
@@ -201,8 +203,8 @@ static bool send_replies(struct records *in, int fd)
 
 enum arrival { ARRIVAL_MORE, ARRIVAL_WHOLE, ARRIVAL_BROKEN };
 
-/* What came, LEN bytes of f->input, belongs to IN. What lies behind a whole request cannot be asked in
- * time: the web server is to ask it on another connection. */
+/* What came, LEN bytes of f->input, belongs to IN. What lies behind a whole request cannot be
+ * asked in time: the web server is to ask it on another connection. */
 static enum arrival take_input(struct fcgi *f, struct records *in, int fd, size_t len)
 {
     struct span bytes = { f->input, len };
@@ -269,8 +271,8 @@ static void say_given_up(enum cut why)
                   "gave up a request for which there was no room beside those that are half here");
 }
 
-/* The half in SLOT is no more; its request is in f->in. A connection that is kept is watched for what
- * the web server asks next, or for its end. */
+/* The half in SLOT is no more; its request is in f->in. A connection that is kept is watched for
+ * what the web server asks next, or for its end. */
 static bool end_half(struct fcgi *f, int slot, enum cut why, struct request *rq)
 {
     int fd = f->halves.slot[slot]->fd;
@@ -447,9 +449,9 @@ static int take_connection(struct fcgi *f)
     return -1;
 }
 
-/* A web server connects when it has a request, and writes it a few microseconds later. While there is
- * nothing else to do it is cheaper to wait for that than to begin another turn. Visitors cannot make
- * this happen: what they send slowly, a web server begins with the variables. */
+/* A web server connects when it has a request, and writes it a few microseconds later. While there
+ * is nothing else to do it is cheaper to wait for that than to begin another turn. Visitors cannot
+ * make this happen: what they send slowly, a web server begins with the variables. */
 static void wait_for_fresh(struct fcgi *f)
 {
     if (f->fresh_count != 0 && !f->handed_on) {

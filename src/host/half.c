@@ -1,6 +1,6 @@
-/* half.c - the requests of which only a part has come. There are few, so they are looked through one
- * by one: once when a part brings its variables, or 64 KB more, and some times a second for those
- * that are late. */
+/* half.c - the requests of which only a part has come. There are few, so they are looked through
+ * one by one: once when a part brings its variables, or 64 KB more, and some times a second for
+ * those that are late. */
 #include "host/half.h"
 
 #include <arpa/inet.h>

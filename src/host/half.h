@@ -39,8 +39,8 @@ void halves_init(struct halves *all, size_t body_max, int64_t whole_ms);
  * memory; *IN is as it was then. */
 int halves_add(struct halves *all, struct records *in, int fd, bool kept, int64_t now);
 
-/* More has come of the one in SLOT; ADDRESS is its client's once its head is whole, else empty. False:
- * there is no room for it. */
+/* More has come of the one in SLOT; ADDRESS is its client's once its head is whole, else empty.
+ * False: there is no room for it. */
 bool halves_grown(struct halves *all, int slot, struct span address);
 
 /* The slot of one whose time is over at NOW, or -1. */

@@ -88,8 +88,8 @@ static struct span request_path(const char *uri)
 
 /* lighttpd's error-handler: when a process dies, what it had not answered is asked again, as a GET
  * without body. REDIRECT_STATUS has the error, REQUEST_URI the query, and the handler's address,
- * hence QUERY_STRING, the method, since nothing else tells it. What lighttpd refused itself, such as
- * a body that is too long, comes here as well, and is answered with the status that it had. */
+ * hence QUERY_STRING, the method, since nothing else tells it. What lighttpd refused itself, such
+ * as a body that is too long, comes here as well, and is answered with the status that it had. */
 static void ask_again(struct request *rq, const char *status, const char *uri)
 {
     const char *query = uri != NULL ? strchr(uri, '?') : NULL;
@@ -106,7 +106,8 @@ static void ask_again(struct request *rq, const char *status, const char *uri)
 }
 
 enum variable {
-    METHOD, URI, SCRIPT, PATH_INFO, QUERY, CONTENT_TYPE, CONTENT_LENGTH, ORIGIN, HOST, SERVER_PORT, FETCH_SITE,
+    METHOD, URI, SCRIPT, PATH_INFO, QUERY, CONTENT_TYPE, CONTENT_LENGTH, ORIGIN, HOST, SERVER_PORT,
+    FETCH_SITE,
     HTTPS, ADDRESS, PORT, FORWARDED, SOFTWARE, CORS_HEADERS, STATUS, VARIABLES
 };
 

@@ -31,12 +31,14 @@ struct request {
     struct span method;
     /* as the browser asked for it, without the query, percent-encoding undone by the server */
     struct span path;
-    struct span script;         /* SCRIPT_NAME and PATH_INFO: together the path that the web server */
+    /* SCRIPT_NAME and PATH_INFO: together the path that the web server */
+    struct span script;
     struct span path_info;      /* made of that one, where it rewrites addresses */
     struct span query;
     struct span body;
     bool body_too_long;         /* longer than the host was told to read; BODY is empty */
-    enum cut cut;               /* if it did not arrive whole, what there is of it counts for nothing */
+    /* if it did not arrive whole, what there is of it counts for nothing */
+    enum cut cut;
     struct span content_type;
     struct span origin;         /* the Origin header; empty: none */
     struct span host;           /* the Host header; some web servers leave out its port */
@@ -81,8 +83,8 @@ int64_t host_wait(struct host *h, int64_t deadline_ms, struct host_events *event
 /* The next request that is there; false: none at present. */
 bool host_next(struct host *h, struct request *rq);
 
-/* The request that came last, on C, goes on later, and is kept whole until then. Returns a ticket, or -1
- * without room or memory. */
+/* The request that came last, on C, goes on later, and is kept whole until then. Returns a ticket,
+ * or -1 without room or memory. */
 #define HOST_POSTPONED_MAX 256
 int host_postpone(struct host *h, struct conn c);
 
@@ -106,9 +108,9 @@ bool host_behind(const struct host *h);
  * through host_park(). Never waits for the web server to read. */
 void host_answer(struct host *h, struct conn c, bool parked, struct span text);
 
-/* Send TEXT, the first part of an answer to C, which is parked; host_answer() sends the rest. So the
- * web server, where it passes on what it has, tells of a client that has gone without its being
- * told. False: nothing was sent. */
+/* Send TEXT, the first part of an answer to C, which is parked; host_answer() sends the rest. So
+ * the web server, where it passes on what it has, tells of a client that has gone without its
+ * being told. False: nothing was sent. */
 bool host_begin(struct host *h, struct conn c, struct span text);
 
 /* Take no further requests. */

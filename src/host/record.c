@@ -84,8 +84,8 @@ void records_release(struct records *r)
     buf_release(&r->replies);
 }
 
-/* Move what B has to no more memory than it needs. Returns the old memory, to be freed; NULL: it has
- * not moved. */
+/* Move what B has to no more memory than it needs. Returns the old memory, to be freed; NULL: it
+ * has not moved. */
 static char *shrink(struct buf *b)
 {
     size_t cap = b->len + 64;

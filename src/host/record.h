@@ -31,7 +31,8 @@ struct records {
     bool keep;                  /* the web server wants to keep the connection */
     bool head_whole;            /* all variables are there */
     bool head_too_long;
-    struct buf head;            /* name and length pairs; when whole NAME=value, a NUL behind each */
+    /* name and length pairs; when whole NAME=value, a NUL behind each */
+    struct buf head;
     struct buf variables;       /* char *, the last NULL; they point into HEAD */
     struct buf body;            /* its first body_max bytes */
     struct buf replies;         /* to be sent to the web server at once, then cleared */
@@ -49,9 +50,9 @@ void records_clear(struct records *r);
 /* Give the memory back. */
 void records_release(struct records *r);
 
-/* Read from *BYTES, which loses what was read: all, except behind a whole request. After anything but
- * RECORDS_MORE clear it first. Without memory head, variables
- * or body are failed (see buf_ok()). */
+/* Read from *BYTES, which loses what was read: all, except behind a whole request. After anything
+ * but RECORDS_MORE clear it first. Without memory head, variables or body are failed (see
+ * buf_ok()). */
 enum record_state records_take(struct records *r, struct span *bytes);
 
 /* Give back memory beyond what has come: it was used for others before. */
@@ -60,8 +61,8 @@ void records_shrink(struct records *r);
 /* Has nothing come since the start but whole records that begin no request? */
 bool records_at_rest(const struct records *r);
 
-/* CGI's variables, as environ has them; only when head_whole. None without memory. Lent until the next
- * clear. */
+/* CGI's variables, as environ has them; only when head_whole. None without memory. Lent until the
+ * next clear. */
 char *const *records_variables(const struct records *r);
 
 /* Append one record with CONTENT, at most 65535 bytes. */

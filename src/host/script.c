@@ -1,4 +1,5 @@
-/* script.c - see script.h. Holds requests that were given and those that are postponed, and no answers.
+/* script.c - see script.h. Holds requests that were given and those that are postponed, and no
+ * answers.
  */
 #include "host/script.h"
 

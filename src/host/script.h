@@ -1,6 +1,7 @@
-/* script.h - a host without a web server: its requests are given to it, and its answers are told to whoever
- * gave them. For tests, and for doing again what was recorded. The third kind besides FastCGI and CGI,
- * with the same promises: a request's pieces are lent until the next, and each is answered once.
+/* script.h - a host without a web server: its requests are given to it, and its answers are told
+ * to whoever gave them. For tests, and for doing again what was recorded. The third kind besides
+ * FastCGI and CGI, with the same promises: a request's pieces are lent until the next, and each is
+ * answered once.
  */
 #ifndef POLLUX_HOST_SCRIPT_H
 #define POLLUX_HOST_SCRIPT_H
@@ -20,8 +21,9 @@ struct script_listener {
 /* A scripted host; NULL: no memory. host_close() frees it, with all that it has not handed on. */
 struct host *script_open(const struct script_listener *listener);
 
-/* Let RQ come next, behind those that were given before. Its method, query and body are copied, what else
- * it points to is borrowed until it is answered or the turn ends. False: too many, or no memory. */
+/* Let RQ come next, behind those that were given before. Its method, query and body are copied,
+ * what else it points to is borrowed until it is answered or the turn ends. False: too many, or no
+ * memory. */
 bool script_give(struct host *h, const struct request *rq);
 
 /* How many wait to be taken. */

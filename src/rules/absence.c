@@ -7,7 +7,7 @@
  *         AWAY ── leave_after_ms ──▶ AWAY, out of its channels ── recovery_window_ms ┘
  *           │                           │
  *           └─ back, by its pid ────────┴─▶ HERE: what it missed comes, and it goes back into the
- *                                           channels that it lost as a joiner does, if there is room
+ *                                           channels that it lost as a joiner does, if it can
  *
  * The others hear `leave` when it is out of their channel, whichever way. Where recovery is off,
  * whoever is lost has left.

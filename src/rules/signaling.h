@@ -50,8 +50,8 @@ void signaling_back(struct signaling *g, const struct socket *socket);
  * Its sockets were taken care of. */
 void signaling_close(struct signaling *g, struct session *session);
 
-/* End CHANNEL, a number of the store's: its members are disconnected, and leave the channels that they
- * are in besides; who is away comes back no more. */
+/* End CHANNEL, a number of the store's: its members are disconnected, and leave the channels that
+ * they are in besides; who is away comes back no more. */
 struct closed { size_t disconnected, away; };
 struct closed signaling_close_channel(struct signaling *g, int64_t channel);
 

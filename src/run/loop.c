@@ -8,7 +8,8 @@
 #include "base/log.h"
 
 #define FAREWELL_MS 2000                /* for answers that a web server is slow to take */
-#define LOOK_MS 1000                    /* look for other processes' news that often, heard or not */
+/* look for other processes' news that often, heard or not */
+#define LOOK_MS 1000
 #define LOOK_DEAF_MS 30                 /* where none can be heard */
 
 size_t loop_take(struct host *h, struct core *c, int64_t now, enum loop_news news)
@@ -51,7 +52,8 @@ static size_t turn(struct host *h, struct core *c, int64_t now, enum loop_news n
     return count;
 }
 
-/* Hear from now on when other processes have stored something. Returns how often to look besides. */
+/* Hear from now on when other processes have stored something. Returns how often to look
+ * besides. */
 static int64_t listen_for(struct host *h, struct core *c)
 {
     int fd = core_watch(c);
@@ -61,7 +63,8 @@ static int64_t listen_for(struct host *h, struct core *c)
     if (host_watch(h, fd) == 0)
         return LOOK_MS;
     log_line(P132, NULL,
-             "cannot wait for other processes: %s; they will notice each other's messages late; see "
+             "cannot wait for other processes: %s; they will notice each other's messages late; "
+             "see "
              "what limits there are",
              strerror(errno));
     return LOOK_DEAF_MS;

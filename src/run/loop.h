@@ -8,9 +8,9 @@
 /* Serve until HOST is asked to stop or has nothing more to serve. */
 void loop_run(struct host *h, struct core *c);
 
-/* The two halves of one turn, for who runs it by hand. Do what requests ask, what other processes have
- * stored if there is NEWS, and what is due at NOW; polls with something to hear are filled. Nothing
- * lasts yet, and no answer has left. Returns how many requests were taken. */
+/* The two halves of one turn, for who runs it by hand. Do what requests ask, what other processes
+ * have stored if there is NEWS, and what is due at NOW; polls with something to hear are filled.
+ * Nothing lasts yet, and no answer has left. Returns how many requests were taken. */
 enum loop_news { LOOP_NO_NEWS, LOOP_NEWS };
 size_t loop_take(struct host *h, struct core *c, int64_t now, enum loop_news news);
 

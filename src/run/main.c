@@ -223,7 +223,8 @@ static int serve(void *arg)
     else if (store_has_keeper(store, &why) == -1)
         goto out;
     opened = server->how == SERVE_CGI
-                 ? host_open_cgi(&host, (size_t)set->max_payload_bytes, set->request_timeout_ms, &why)
+                 ? host_open_cgi(&host, (size_t)set->max_payload_bytes, set->request_timeout_ms,
+                                 &why)
                  : host_open_fcgi(&host, server->program.listen, (size_t)set->max_payload_bytes,
                                   set->request_timeout_ms, &why);
     if (opened == -1)

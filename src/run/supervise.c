@@ -183,9 +183,9 @@ static int end_all(struct crew *c)
 
 /* ---- the program anew */
 
-/* Fork a process that ends the workers once this one has become another program: then the descriptor
- * that is returned closes by itself. A byte written to it says that nothing came of it. -1 on
- * failure. */
+/* Fork a process that ends the workers once this one has become another program: then the
+ * descriptor that is returned closes by itself. A byte written to it says that nothing came of it.
+ * -1 on failure. */
 static int end_workers_later(const struct crew *c)
 {
     int ends[2];

@@ -277,9 +277,9 @@ bool engine_is_full(const struct engine *e);
 /* What engine_tidy() has removed, and bytes; not how much was reduced. 0 or -1. */
 int engine_tidied(struct engine *e, struct tidied *t);
 
-/* Within a transaction: messages beyond *AFTER of which more is kept than what describes them though
- * nobody is owed them, and their bodies: into SEQS and BODIES, at most MOST; *AFTER moves on over as many
- * rows. Returns how many; *MORE: there are rows beyond. Bodies are appended. */
+/* Within a transaction: messages beyond *AFTER of which more is kept than what describes them
+ * though nobody is owed them, and their bodies: into SEQS and BODIES, at most MOST; *AFTER moves
+ * on over as many rows. Returns how many; *MORE: there are rows beyond. Bodies are appended. */
 size_t engine_settled(struct engine *e, int64_t *after, int64_t *seqs, struct buf *bodies,
                       size_t most, bool *more);
 

@@ -1,5 +1,6 @@
-/* reduce.c - what was kept, and is not to be any more since the settings have changed: payloads, addresses.
- * A walk through all messages and sockets, a window at a time, between which others get in.
+/* reduce.c - what was kept, and is not to be any more since the settings have changed: payloads,
+ * addresses. A walk through all messages and sockets, a window at a time, between which others get
+ * in.
  */
 #include "store/work.h"
 

@@ -362,7 +362,8 @@ int store_figures(struct store *s, struct store_figures *f);
 /* ---- retention */
 
 /* These do a little of their work each time they are called, in a transaction of their own; never
- * within a turn's. TIDY_FAILED: nothing of it was done, and store_why() says why; it does not stick. */
+ * within a turn's. TIDY_FAILED: nothing of it was done, and store_why() says why; it does not
+ * stick. */
 enum tidy { TIDY_FAILED = -1, TIDY_DONE = 0, TIDY_MORE = 1 };
 
 /* Remove what need not be kept any longer. */

@@ -279,7 +279,8 @@ const char *http_reason(int status)
         { 400, "Bad Request" }, { 403, "Forbidden" }, { 404, "Not Found" },
         { 405, "Method Not Allowed" }, { 408, "Request Timeout" },
         { 411, "Length Required" }, { 413, "Content Too Large" }, { 414, "URI Too Long" },
-        { 415, "Unsupported Media Type" }, { 417, "Expectation Failed" }, { 429, "Too Many Requests" },
+        { 415, "Unsupported Media Type" }, { 417, "Expectation Failed" },
+        { 429, "Too Many Requests" },
         { 431, "Request Header Fields Too Large" },
         { 500, "Internal Server Error" }, { 503, "Service Unavailable" },
     };

@@ -28,12 +28,13 @@ void http_query(struct span query, struct http_field *fields, size_t count);
  * header) and HTTPS name? Default ports count as absent; letters compare without case. */
 bool http_same_origin(struct span origin, struct span host, bool https);
 
-/* Is HOST (a Host header, with its port or without) in SERVED, a list of names separated by spaces or
- * commas, `*.example.org` meaning one whole label or more in place of the star? An empty list is
- * any. A network address always is: a foreign name that was made to lead here is none. */
+/* Is HOST (a Host header, with its port or without) in SERVED, a list of names separated by spaces
+ * or commas, `*.example.org` meaning one whole label or more in place of the star? An empty list
+ * is any. A network address always is: a foreign name that was made to lead here is none. */
 bool http_host_served(struct span host, const char *served);
 
-/* Can TEXT stand in a message as it is: printable ASCII without quotes, backslashes and what HTML is made of, not long? */
+/* Can TEXT stand in a message as it is: printable ASCII without quotes, backslashes and what HTML
+ * is made of, not long? */
 bool http_is_plain(struct span text);
 
 /* Is ORIGIN in ALLOWED, a list of exact origins separated by spaces or commas, `*` meaning any,
@@ -60,10 +61,10 @@ struct http_answer {
 };
 
 /* Append the CGI form of A: `Status: 400 Bad Request` (for 200 the line is left out, as CGI has
- * it), headers, empty line, body. Always `Cache-Control: no-store`, and a Content-Length except
- * on 204 and where more follows; `X-Accel-Buffering: no` on 200; `X-Content-Type-Options: nosniff` on all others that
- * have a type. Header injection through ORIGIN or REQUEST_HEADERS is impossible: one that holds
- * bytes which such a header may not hold is left out. */
+ * it), headers, empty line, body. Always `Cache-Control: no-store`, and a Content-Length except on
+ * 204 and where more follows; `X-Accel-Buffering: no` on 200; `X-Content-Type-Options: nosniff` on
+ * all others that have a type. Header injection through ORIGIN or REQUEST_HEADERS is impossible:
+ * one that holds bytes which such a header may not hold is left out. */
 void http_write(struct buf *out, const struct http_answer *a);
 
 /* "OK", "Bad Request"... */

@@ -500,7 +500,8 @@ const rules = [
         socket.emit('three', (...args) => log('three', ...args));
         const four = socket.emitWithAck('four');
         return [await four, log.lines, stage.said()];
-    }, ['done', [['one', null, 'yes'], ['three', null]], ['40', '420["one",1]', '421["one",1]', '422["two"]', '423["two"]', '424["two"]', '425["three"]', '426["four"]']]],
+    }, ['done', [['one', null, 'yes'], ['three', null]],
+        ['40', '420["one",1]', '421["one",1]', '422["two"]', '423["two"]', '424["two"]', '425["three"]', '426["four"]']]],
 
     ['with_retries_the_last_failure_is_told', {}, { ackTimeout: 1000, retries: 1 }, async ({ stage, socket, log }) => {
         stage.replies = { '422["next"]': '432[]' };
@@ -584,7 +585,8 @@ const entries = [
             'timeout', 'query', 'extraHeaders', 'withCredentials', 'auth', 'ackTimeout', 'retries', 'multiplex'];
         const seen = [];
         for (const nothing of [undefined, null]) {
-            const some = names.filter((name) => nothing === undefined || !['reconnectionAttempts', 'randomizationFactor', 'query', 'ackTimeout'].includes(name));
+            const some = names.filter((name) => nothing === undefined
+                || !['reconnectionAttempts', 'randomizationFactor', 'query', 'ackTimeout'].includes(name));
             const socket = io(stage.url, { transports: ['polling'], forceNew: true, ...Object.fromEntries(some.map((name) => [name, nothing])) });
             sockets.push(socket);
             await heard(socket, 'connect');
@@ -942,7 +944,8 @@ describe('what our client file adds', () => {
     }));
 
     // As mod_fcgid does with a body that is too long for it.
-    it('what_the_web_server_fails_over_is_given_up_and_the_rest_arrives', withOurs({ connect: counting(0) }, { reconnectionDelay: 1 }, async (stage, socket) => {
+    it('what_the_web_server_fails_over_is_given_up_and_the_rest_arrives',
+        withOurs({ connect: counting(0) }, { reconnectionDelay: 1 }, async (stage, socket) => {
         await heard(socket, 'connect');
         stage.answer = (rq) => (rq.method === 'POST' && rq.body.length > 1000 ? rq.reply('', 500) ?? true : undefined);
         const errors = [];
@@ -1000,7 +1003,8 @@ describe('what our client file adds', () => {
     it('what_json_cannot_say_throws_before_the_connection_too', withOurs({}, {}, async (stage, socket) => {
         const reasons = [];
         socket.on('disconnect', (reason) => reasons.push(reason));
-        for (const emit of [() => socket.emit('e', 1n), () => socket.emit('e', 1n, () => {}), () => socket.emit({ toString: null })]) assert.throws(emit, TypeError);
+        for (const emit of [() => socket.emit('e', 1n), () => socket.emit('e', 1n, () => {}), () => socket.emit({ toString: null })]) assert.throws(emit,
+            TypeError);
         socket.emit('f');
         await stage.hear('42["f"]');
         assert.deepEqual([reasons, stage.said()], [[], ['40', '42["f"]']]);

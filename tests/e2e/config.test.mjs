@@ -88,13 +88,15 @@ describe('configuration', () => {
     it('defaults_are_printed_with_their_units', async () => {
         const { code, out } = await run(['--print-config']);
         assert.equal(code, 0);
-        for (const line of ['ping_interval_ms = 25000', 'ping_timeout_ms = 20000', 'recovery_window_ms = 120000', 'max_payload_bytes = 1000000', 'capacity = 2']) {
+        for (const line of ['ping_interval_ms = 25000', 'ping_timeout_ms = 20000', 'recovery_window_ms = 120000', 'max_payload_bytes = 1000000',
+            'capacity = 2']) {
             assert.match(out, new RegExp(`^[;#]? ?${line.replace(' = ', '\\s*=\\s*')}$`, 'm'));
         }
     });
 
     it('what_is_printed_reads_back_the_same', async () => {
-        const env = { POLLUX_CAPACITY: '7', POLLUX_ALLOWED_ORIGINS: 'https://a.example https://*.example.org', POLLUX_KEEP_ADDRESSES: 'no', POLLUX_DURABILITY: 'full', POLLUX_STORE: dir };
+        const env = { POLLUX_CAPACITY: '7', POLLUX_ALLOWED_ORIGINS: 'https://a.example https://*.example.org', POLLUX_KEEP_ADDRESSES: 'no',
+            POLLUX_DURABILITY: 'full', POLLUX_STORE: dir };
         const first = await run(['--print-config'], env);
         assert.equal(first.code, 0, first.err);
         const second = await run(['--config', file(first.out), '--print-config']);
@@ -224,7 +226,8 @@ describe('the store', () => {
             assert.equal(statSync(store).mode & 0o777, 0o700);
             await until(() => {
                 try {
-                    return execFileSync('sqlite3', ['-readonly', join(store, 'pollux.db'), 'pragma user_version'], { encoding: 'utf8', stdio: 'pipe' }).trim() !== '0';
+                    return execFileSync('sqlite3', ['-readonly', join(store, 'pollux.db'), 'pragma user_version'],
+                        { encoding: 'utf8', stdio: 'pipe' }).trim() !== '0';
                 } catch {
                     return false; // it is being created at this moment
                 }

@@ -136,7 +136,8 @@ describe('engine.io: message', () => {
         assert.equal(said(await b.get()), `200 ${payload}`);
     });
 
-    for (const [what, body] of [['an unknown type', 'abc'], ['nothing', ''], ['a number out of range', '9'], ['nothing between two packets', `3${SEP}${SEP}3`]]) {
+    for (const [what, body] of [['an unknown type', 'abc'], ['nothing', ''], ['a number out of range', '9'],
+        ['nothing between two packets', `3${SEP}${SEP}3`]]) {
         it(`a_packet_of_no_known_form_closes_the_session: ${what}`, async () => {
             const client = await of.opened();
             assert.equal((await client.post(body)).status, 400);

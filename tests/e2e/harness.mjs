@@ -443,7 +443,8 @@ export function engine(url, path = '/socket.io/') {
             const bytes = Buffer.isBuffer(body) ? body : Buffer.from(body);
             return request(self.address({ ...(t === undefined ? {} : { t }), ...query }), {
                 method: 'POST', agent, pieces, body: pieces ? undefined : bytes,
-                headers: { Origin: self.origin, 'Content-Type': 'text/plain;charset=UTF-8', 'Content-Length': pieces ? Buffer.concat(pieces).length : bytes.length, ...headers },
+                headers: { Origin: self.origin, 'Content-Type': 'text/plain;charset=UTF-8', 'Content-Length': pieces ? Buffer.concat(pieces).length
+                    : bytes.length, ...headers },
             });
         },
 

@@ -226,7 +226,8 @@ describe('what is refused', () => {
             await one.connect();
             const much = Array.from({ length: 200 }, (_, i) => `42["x",${i}]`).join('\x1e');
             for (let refused = 0; refused < 10;) {
-                const answers = await Promise.all(Array.from({ length: 100 }, () => fetch(one.address(), { method: 'POST', body: much, headers: { Origin: one.origin } })));
+                const answers = await Promise.all(Array.from({ length: 100 },
+                    () => fetch(one.address(), { method: 'POST', body: much, headers: { Origin: one.origin } })));
                 refused += answers.filter(({ status }) => status === 429).length;
             }
         }, /max_work_percent \(1\)/],

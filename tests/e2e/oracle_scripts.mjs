@@ -164,7 +164,8 @@ export const scripts = [
         const [a, b] = await members(['A', 'B']);
         const c = await joined('C');
         for (const one of [a, c]) await one.ask('create or join', `${channel} II`);
-        for (const args of [[{ room: channel }], [`${channel} II`], [1, { roomId: `${channel} II` }], [{ channel: 'another' }]]) a.note(await a.ask('hello', ...args));
+        for (const args of [[{ room: channel }], [`${channel} II`], [1, { roomId: `${channel} II` }], [{ channel: 'another' }]]) a.note(await a.ask('hello',
+            ...args));
         await fence(a, b, c);
     } },
     { rule: 'the_server_alone_says_its_own_words', async play({ members, channel, fence }) {
@@ -475,14 +476,16 @@ export const scripts = [
     } },
     { rule: 'arguments_may_be_nothing_at_all', async play({ members, fence }) {
         const [a, b] = await members(['A', 'B']);
-        for (const args of [[], [null], [undefined], [undefined, undefined, 1], [{}], [[]], [[], {}, ''], [{ a: undefined, b: [undefined] }]]) a.socket.emit('hello', ...args);
+        for (const args of [[], [null], [undefined], [undefined, undefined, 1], [{}], [[]], [[], {}, ''],
+            [{ a: undefined, b: [undefined] }]]) a.socket.emit('hello', ...args);
         a.socket.emit('');
         a.socket.emit(7, 'a number for a name');
         await fence(a, b);
     } },
     { rule: 'what_has_a_form_of_its_own_goes_as_JSON_has_it', async play({ members, fence }) {
         const [a, b] = await members(['A', 'B']);
-        a.socket.emit('hello', new Date(0), { toJSON: () => 'made' }, new Map([[1, 2]]), JSON.parse('{"__proto__":1,"constructor":2}'), { _placeholder: false });
+        a.socket.emit('hello', new Date(0), { toJSON: () => 'made' }, new Map([[1, 2]]), JSON.parse('{"__proto__":1,"constructor":2}'),
+            { _placeholder: false });
         a.socket.emit('hello', JSON.parse(`${'['.repeat(200)}${']'.repeat(200)}`));
         await fence(a, b);
     } },
@@ -495,7 +498,8 @@ export const scripts = [
     } },
     { rule: 'reserved_names_throw', async play({ joined }) {
         const a = await joined('A');
-        for (const name of ['connect', 'connect_error', 'disconnect', 'disconnecting', 'newListener', 'removeListener']) a.note(thrown(() => a.socket.emit(name)));
+        for (const name of ['connect', 'connect_error', 'disconnect', 'disconnecting', 'newListener',
+            'removeListener']) a.note(thrown(() => a.socket.emit(name)));
         a.note(await a.ask('hello'));
     } },
     { rule: 'a_large_message_goes_through', async play({ members, fence }) {
@@ -591,7 +595,8 @@ export const scripts = [
         for (let i = 0; i < 10; i++) a.socket.emit('hello', i);
         await fence(a, b);
     } },
-    { rule: 'one_in_no_channel_who_heard_nothing_comes_back', recovery: true, better: onPollux('nobody is somebody else for having heard nothing yet', stillThemselves), async play({ joined }) {
+    { rule: 'one_in_no_channel_who_heard_nothing_comes_back', recovery: true,
+        better: onPollux('nobody is somebody else for having heard nothing yet', stillThemselves), async play({ joined }) {
         const a = await joined('A', QUICK);
         a.socket.io.engine.close();
         await a.next('connect');
@@ -641,7 +646,8 @@ export const requests = [
         await ask(''), await ask('', { method: 'POST', body: '3' }),
     ]],
     ['an_unknown_namespace', async ({ ask, open }) => [
-        await open(), await ask('', { method: 'POST', body: '40/nowhere,' }), await ask(''), await ask('', { method: 'POST', body: '40/nowhere' }), await ask(''),
+        await open(), await ask('', { method: 'POST', body: '40/nowhere,' }), await ask(''), await ask('', { method: 'POST', body: '40/nowhere' }),
+            await ask(''),
     ]],
     ['a_farewell_without_a_word_before', async ({ ask, open }) => [await open(), await ask('', { method: 'POST', body: '1' }), await ask('')]],
     ['a_body_that_is_too_large', async ({ ask, open }) => [await open(), (await ask('', { method: 'POST', body: `4${'x'.repeat(1000000)}` })).slice(0, 3)]],

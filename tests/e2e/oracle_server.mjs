@@ -61,7 +61,8 @@ function signaling(socket, capacity, recovery) {
     };
 
     const said = (name, what, [argument, ...rest]) => {
-        if (!isObject(argument) || !('channel' in argument) || !('message' in argument)) return tell(channels, name, ...[argument, ...rest].slice(0, rest.length + 1));
+        if (!isObject(argument) || !('channel' in argument) || !('message' in argument)) return tell(channels, name,
+            ...[argument, ...rest].slice(0, rest.length + 1));
         const { channel, message } = argument;
         if (!isIn(channel)) return refusal('not_a_member');
         socket.emit('log', ['>>> ', `S --> Got ${what}: `, argument]);

@@ -173,7 +173,8 @@ describe('the client file in a page', () => {
         'with a POST under way': 'socket.emit("under way"); await null; await null',
         'with a large POST under way': 'socket.emit("under way", "x".repeat(300000)); await new Promise((done) => setTimeout(done))',
     };
-    const words = { 'one': 'socket.emit("last")', 'asked for': 'socket.emitWithAck("last").catch(() => {})', 'bytes': 'socket.emit("last", new Uint8Array(3))' };
+    const words = { 'one': 'socket.emit("last")', 'asked for': 'socket.emitWithAck("last").catch(() => {})',
+        'bytes': 'socket.emit("last", new Uint8Array(3))' };
     const ends = { 'disconnect()': 'socket.disconnect()', 'close()': 'socket.close()', 'disconnect().connect()': 'socket.disconnect().connect()' };
 
     it('says_its_farewells_whenever', withPages(async (open) => {

@@ -100,7 +100,8 @@ describe('under pressure', () => {
 
     const small = { env: { POLLUX_MAX_QUEUED_MESSAGES: '300', POLLUX_LOG_MAX_BYTES: '2000000', POLLUX_LOG_EVENTS: 'no' } };
     for (const procs of [1, 3]) {
-        it(`a_sender_who_floods_and_a_receiver_who_never_polls, ${procs} processes`, besides({ procs, ...small }, { memory: 40, size: 24 + WAL_MB }, async (of) => {
+        it(`a_sender_who_floods_and_a_receiver_who_never_polls, ${procs} processes`,
+            besides({ procs, ...small }, { memory: 40, size: 24 + WAL_MB }, async (of) => {
             const channel = channelName();
             const [sender, deaf] = [await of.joined(channel), await of.joined(channel)];
             const told = new Set();
@@ -117,7 +118,8 @@ describe('under pressure', () => {
             }, 4);
             await until(() => told.has('queue_full'), LIMIT_MS, 'the sender being told');
             assert.ok(answers[200] > 0, JSON.stringify(answers));
-            const [{ n }] = of.server.sql(`select count(*) as n from delivery d join socket s on s.id = d.socket where s.public = '${deaf.id}' and d.arrived_ms is null`);
+            const [{ n }] = of.server.sql(`select count(*) as n from delivery d join socket s on s.id = d.socket
+                where s.public = '${deaf.id}' and d.arrived_ms is null`);
             assert.ok(n <= 301, `${n} messages wait`);
             going = false;
         }));
@@ -140,7 +142,8 @@ describe('under pressure', () => {
         }
     }));
 
-    const brief = { env: { POLLUX_PING_INTERVAL_MS: '1000', POLLUX_PING_TIMEOUT_MS: '5000', POLLUX_RECOVERY_WINDOW_MS: '1000', POLLUX_CONNECT_TIMEOUT_MS: '2000' } };
+    const brief = { env: { POLLUX_PING_INTERVAL_MS: '1000', POLLUX_PING_TIMEOUT_MS: '5000', POLLUX_RECOVERY_WINDOW_MS: '1000',
+        POLLUX_CONNECT_TIMEOUT_MS: '2000' } };
     it('hundreds_that_vanish', besides({ procs: 2, ...brief }, { memory: 30, size: 24 + WAL_MB }, async (of) => {
         await times(800, async (i) => {
             const one = of.client();
@@ -157,7 +160,8 @@ describe('under pressure', () => {
 
 describe('after a stall', () => {
     // More than a turn takes, and everybody's time is over by the clock: what they sent lies in the backlog.
-    it('nobody_is_lost_whose_answer_has_not_been_read', () => withPollux({ env: { POLLUX_PING_INTERVAL_MS: 1000, POLLUX_PING_TIMEOUT_MS: 3000 } }, async (server) => {
+    it('nobody_is_lost_whose_answer_has_not_been_read',
+        () => withPollux({ env: { POLLUX_PING_INTERVAL_MS: 1000, POLLUX_PING_TIMEOUT_MS: 3000 } }, async (server) => {
         const clients = Array.from({ length: 150 }, () => engine(server.url));
         try {
             await Promise.all(clients.map((one) => one.connect()));

@@ -391,7 +391,8 @@ describe('Socket.IO packets', () => {
         const { a, b } = await of.two();
         await a.send('421["pollux","9007199254740991"]', '42["behind"]');
         const list = [];
-        while (list.at(-1) !== '42["behind"]') list.push(...packets(await within(b.get(), 'what comes behind it')).filter((packet) => packet !== '6').slice(0, -1));
+        while (list.at(-1) !== '42["behind"]') list.push(...packets(await within(b.get(), 'what comes behind it')).filter((packet) => packet !== '6').slice(0,
+            -1));
         assert.deepEqual(list, ['42["behind"]']);
         assert.match(await a.next(), /^431\[\{"seq":0,"recipients":0,"error":\{"code":"reserved",/);
     });
@@ -740,7 +741,8 @@ describe('other origins', () => {
         });
 
         it('others_may_not', async () => {
-            for (const origin of ['https://app.example', 'http://app.example:8443', 'https://example.org', 'https://evilexample.org', 'https://a.example.org.evil.example']) {
+            for (const origin of ['https://app.example', 'http://app.example:8443', 'https://example.org', 'https://evilexample.org',
+                'https://a.example.org.evil.example']) {
                 const answer = await handshake(of.server, origin);
                 assert.match(said(answer), FORBIDDEN, origin);
                 assert.equal(answer.headers['access-control-allow-origin'], undefined);
@@ -750,7 +752,8 @@ describe('other origins', () => {
         it('preflight_is_answered', async () => {
             const answer = await handshake(of.server, 'https://a.example.org', {
                 method: 'OPTIONS',
-                headers: { Origin: 'https://a.example.org', 'Access-Control-Request-Method': 'POST', 'Access-Control-Request-Headers': 'x-token, content-type' },
+                headers: { Origin: 'https://a.example.org', 'Access-Control-Request-Method': 'POST',
+                    'Access-Control-Request-Headers': 'x-token, content-type' },
             });
             assert.equal(answer.status, 204);
             assert.equal(answer.text, '');

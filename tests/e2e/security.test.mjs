@@ -158,7 +158,8 @@ describe('what is another\'s', () => {
         await a.send(`42["x",{"from":"${b.id}","sender":"${b.id}","id":"${b.id}"}]`, `42["leave","${channel}","${b.id}"]`);
         const told = await heardUntil(c, '42["leave"');
         assert.ok(told.endsWith(`42["leave","${channel}","${a.id}"]\n`), told);
-        const senders = of.server.sql(`select s.public as id from message m join socket s on s.id = m.sender where m.name in ('x', 'leave') and m.channel = '${channel}'`);
+        const senders = of.server.sql(`select s.public as id from message m join socket s on s.id = m.sender
+            where m.name in ('x', 'leave') and m.channel = '${channel}'`);
         assert.deepEqual([...new Set(senders.map(({ id }) => id))], [a.id]);
         await b.send('42["still here"]');
         await heardUntil(c, '42["still here"]');
@@ -176,7 +177,8 @@ describe('bytes from outside', () => {
         const refused = [
             'EIO=4&transport=polling&sid=', 'EIO=4&transport=polling&sid=%00', `EIO=4&transport=polling&sid=${sid}%00`,
             `EIO=4&transport=polling&sid=${sid}x`, `EIO=4&transport=polling&sid=x&sid=${sid}`, `EIO=4&transport=polling&sid=%zz`,
-            `EIO=4&transport=polling&sid=${sid.slice(0, 19)}%`, 'EIO=4&transport=polling&sid=%0d%0aX-Evil:%201', `EIO=4&transport=polling&sid=${'%27%20OR%201%3D1--'}`,
+            `EIO=4&transport=polling&sid=${sid.slice(0, 19)}%`, 'EIO=4&transport=polling&sid=%0d%0aX-Evil:%201',
+                `EIO=4&transport=polling&sid=${'%27%20OR%201%3D1--'}`,
             'EIO=4&transport=', 'EIO=4&transport=pollingx', 'EIO=4&transport=polling%00', 'EIO=4%00&transport=polling', 'EIO=44444444444444&transport=polling',
             'transport=polling', '=&=&==&&&', '', '<script>alert(1)</script>', 'again=GET', 'again=POST&EIO=4&transport=polling&sid=x',
             `EIO=4&transport=polling&sid=${'x'.repeat(6000)}`, Array(3000).fill('a').join('&'),
@@ -226,7 +228,8 @@ describe('bytes from outside', () => {
                 assert.doesNotMatch(answer, /^(x-evil|access-control-allow-headers)|script/im, value);
             }
             for (const origin of ['http://a\tX-Evil: 1', 'http://a<script>', 'http://a;b', 'http://a b']) {
-                const answer = await bytesTo(allowing, `GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: here\r\nOrigin: ${origin}\r\nConnection: close\r\n\r\n`);
+                const answer = await bytesTo(allowing,
+                    `GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: here\r\nOrigin: ${origin}\r\nConnection: close\r\n\r\n`);
                 assert.doesNotMatch(answer, /^(x-evil|access-control-)|script/im, origin);
             }
         } finally {
@@ -287,7 +290,8 @@ describe('bytes from outside', () => {
     });
 
     it('what_a_web_server_hands_on_may_be_anything', async () => {
-        const odd = [{ REQUEST_METHOD: '' }, { REQUEST_URI: '' }, { REQUEST_URI: '/socket.io/../../x' }, { CONTENT_LENGTH: '-1' }, { CONTENT_LENGTH: 'x'.repeat(1000) },
+        const odd = [{ REQUEST_METHOD: '' }, { REQUEST_URI: '' }, { REQUEST_URI: '/socket.io/../../x' }, { CONTENT_LENGTH: '-1' },
+            { CONTENT_LENGTH: 'x'.repeat(1000) },
             { REMOTE_ADDR: '' }, { REMOTE_ADDR: 'x'.repeat(5000) }, { HTTP_ORIGIN: '\r\nX-Evil: 1' }, { QUERY_STRING: 'x'.repeat(30000) },
             { REDIRECT_STATUS: '500' }, { REDIRECT_STATUS: '500', QUERY_STRING: 'again=POST', REQUEST_URI: '/socket.io/' }, { ['X'.repeat(300)]: 'x' }];
         for (const params of odd) {
@@ -380,7 +384,8 @@ describe('pages of other sites', () => {
 
     it('answers_are_nothing_that_a_browser_would_run', async () => {
         const a = await of.joined(channelName());
-        for (const [answer, type] of [[await of.client().open(), 'text/plain; charset=UTF-8'], [await a.get(undefined, { query: { sid: '<script>' } }), 'application/json'],
+        for (const [answer, type] of [[await of.client().open(), 'text/plain; charset=UTF-8'],
+            [await a.get(undefined, { query: { sid: '<script>' } }), 'application/json'],
             [await a.post('9'), 'application/json']]) {
             assert.equal(answer.headers['content-type'], type);
             assert.equal(answer.headers['cache-control'], 'no-store');
@@ -472,11 +477,14 @@ describe('files', () => {
         assert.match(server.text(), /^ready /m);
         try {
             writeFileSync(join(dir, 'data', 'hidden'), hidden);
-            for (const name of readdirSync(join(dir, 'data'))) await servesNone(port, [...ways('/', `data/${name}`), ...ways('/socket.io/', `data/${name}`), `/${name}`]);
-            await servesNone(port, [...ways('/', 'README.md'), ...ways('/socket.io/', 'README.md'), '/.git/config', '/socket.io/', '/socket.io', join(dir, 'data', 'hidden')]);
+            for (const name of readdirSync(join(dir, 'data'))) await servesNone(port,
+                [...ways('/', `data/${name}`), ...ways('/socket.io/', `data/${name}`), `/${name}`]);
+            await servesNone(port,
+                [...ways('/', 'README.md'), ...ways('/socket.io/', 'README.md'), '/.git/config', '/socket.io/', '/socket.io', join(dir, 'data', 'hidden')]);
             const page = await bytesTo({ port }, 'GET /call.html HTTP/1.0\r\n\r\n');
             assert.match(page, /^HTTP\/1\.\d 200 /);
-            for (const header of [/^Content-Security-Policy: .*frame-ancestors 'none'/m, /^Referrer-Policy: same-origin/m, /^X-Content-Type-Options: nosniff/m]) assert.match(page, header);
+            for (const header of [/^Content-Security-Policy: .*frame-ancestors 'none'/m, /^Referrer-Policy: same-origin/m,
+                /^X-Content-Type-Options: nosniff/m]) assert.match(page, header);
         } finally {
             await server.stop();
         }
@@ -487,7 +495,8 @@ describe('files', () => {
         const port = await freePort();
         const server = serve(t, dir, port, '--data', join(dir, 'data'));
         await server.ready();
-        const ask = (name) => bytesTo({ port }, `GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: ${name}:${port}\r\nOrigin: http://${name}:${port}\r\n`
+        const ask = (name) =>
+            bytesTo({ port }, `GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: ${name}:${port}\r\nOrigin: http://${name}:${port}\r\n`
             + 'Sec-Fetch-Site: same-origin\r\nConnection: close\r\n\r\n');
         try {
             for (const name of ['127.0.0.1', 'localhost', hostname(), `${hostname()}.local`]) assert.match(await ask(name), /^HTTP\/1\.1 200 /, name);
@@ -504,9 +513,11 @@ describe('files', () => {
         const status = (path) => request(`${url}${path}`).then((answer) => answer.status);
         for (const name of ['hidden', 'data/hidden', 'share/hidden', 'share/pollux/hidden', 'etc/hidden']) writeFileSync(join(dir, name), hidden);
         try {
-            for (const path of ['/pollux/', '/pollux/call.html', '/socket.io/socket.io.js', '/socket.io/socket.io.mjs']) assert.equal(await status(path), 200, path);
+            for (const path of ['/pollux/', '/pollux/call.html', '/socket.io/socket.io.js', '/socket.io/socket.io.mjs']) assert.equal(await status(path), 200,
+                path);
             for (const prefix of ['/', '/pollux/', '/pollux', '/socket.io/', '/socket.io/socket.io.', '/pollux/socket.io/']) {
-                await servesNone(port, ['hidden', 'pollux/hidden', 'data/hidden', 'data/pollux.db', 'etc/hidden', 'etc/pollux.conf'].flatMap((name) => ways(prefix, name)));
+                await servesNone(port,
+                    ['hidden', 'pollux/hidden', 'data/hidden', 'data/pollux.db', 'etc/hidden', 'etc/pollux.conf'].flatMap((name) => ways(prefix, name)));
             }
         } finally {
             await snippet.stop();

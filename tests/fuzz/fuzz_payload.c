@@ -1,5 +1,6 @@
 /* fuzz_payload.c - any Engine.IO payload: its packets lie in it, built again they are read as the
- * same, and whatever is taken for base64 is passed on as an encoder makes it, with the same bytes. */
+ * same, and whatever is taken for base64 is passed on as an encoder makes it, with the same
+ * bytes. */
 #include "wire/eio.h"
 #include "fuzz.h"
 

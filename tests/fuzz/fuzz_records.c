@@ -1,14 +1,16 @@
-/* fuzz_records.c - any bytes at all as FastCGI's records: however they are cut into pieces, the same
- * comes of them, and nothing of it lies outside of what came.
+/* fuzz_records.c - any bytes at all as FastCGI's records: however they are cut into pieces, the
+ * same comes of them, and nothing of it lies outside of what came.
  *
- * The first byte of the input says how long the pieces are; the rest is what the web server sends. */
+ * The first byte of the input says how long the pieces are; the rest is what the web server
+ * sends. */
 #include "fuzz.h"
 #include "host/record.h"
 
 #define BODY_MAX 100
 
 /* Read all of TEXT in pieces of LEN bytes. */
-static enum record_state read_all(struct records *r, struct span text, size_t len, struct span *rest)
+static enum record_state read_all(struct records *r, struct span text, size_t len,
+                                  struct span *rest)
 {
     enum record_state state = RECORDS_MORE;
 

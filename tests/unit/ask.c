@@ -118,7 +118,8 @@ int64_t ask_of(const struct rig *r, enum ask_of what, const char *text)
     return found;
 }
 
-void asker_members(struct asker *a, const char *channel, void (*each)(void *arg, const char *public),
+void asker_members(struct asker *a, const char *channel,
+                   void (*each)(void *arg, const char *public),
                    void *arg)
 {
     struct db_query *q = db_query((struct db *)a, MEMBERS);

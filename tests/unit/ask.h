@@ -1,8 +1,9 @@
-/* ask.h - what tests ask the store, in the store's own words. ask.c looks it up in SQLite's file, apart from the
- * store's own connection; a store of another engine has an ask.c of its own, and no test changes.
+/* ask.h - what tests ask the store, in the store's own words. ask.c looks it up in SQLite's file,
+ * apart from the store's own connection; a store of another engine has an ask.c of its own, and no
+ * test changes.
  *
- * Tests of the engine itself, of its file and its statements (test_store.c, test_store_faults.c, test_power.c), ask
- * in SQL: rig_sql().
+ * Tests of the engine itself, of its file and its statements (test_store.c, test_store_faults.c,
+ * test_power.c), ask in SQL: rig_sql().
  */
 #ifndef POLLUX_TESTS_ASK_H
 #define POLLUX_TESTS_ASK_H
@@ -15,7 +16,8 @@ struct rig;
 enum ask {
     ASK_SESSIONS, ASK_POLLINGS,         /* there must be one of each */
     ASK_NEXT_PING,                      /* when the last of them is due */
-    ASK_VISITORS, ASK_VISITING,         /* addresses with sessions; sessions in all, as they are counted */
+    /* addresses with sessions; sessions in all, as they are counted */
+    ASK_VISITORS, ASK_VISITING,
     ASK_HOLDERS, ASK_HELD,              /* processes that hold polls; polls that are held */
     ASK_PIECES, ASK_PIECES_EVER, ASK_PIECE_BYTES,       /* of half events */
     ASK_SOCKETS, ASK_STAYING, ASK_AWAY, /* in all; that have not gone; that are away */
@@ -34,10 +36,12 @@ enum ask {
 enum ask_of {
     ASK_SESSION,                        /* number of the session with this sid; -1: none */
     ASK_SOCKET_ROWS, ASK_OWED_TO,       /* with this public id; deliveries to it */
-    ASK_SOCKETS_FROM, ASK_VISITORS_FROM,        /* with this address; with addresses that begin so */
+    /* with this address; with addresses that begin so */
+    ASK_SOCKETS_FROM, ASK_VISITORS_FROM,
     ASK_CHANNELS_NAMED,
     ASK_SAID, ASK_FIRST_SAID, ASK_LAST_SAID,    /* messages named so: how many; their seqs */
-    ASK_SAID_IN_ORDER,                  /* how many say [name,N], N being their place among them from 0 */
+    /* how many say [name,N], N being their place among them from 0 */
+    ASK_SAID_IN_ORDER,
     ASK_REFUSALS,                       /* errors with this code */
     ASKS_OF
 };
@@ -53,7 +57,8 @@ void asker_close(struct asker *a);
 int64_t asker_ask(struct asker *a, enum ask what);
 
 /* Tell EACH about the public ids of those in the channel. */
-void asker_members(struct asker *a, const char *channel, void (*each)(void *arg, const char *public),
+void asker_members(struct asker *a, const char *channel,
+                   void (*each)(void *arg, const char *public),
                    void *arg);
 
 /* Has the session with this sid been sent a POST that MARK stands for? */

@@ -20,7 +20,8 @@
 #include "base/settings.h"
 #include "store/store.h"
 
-/* How much of a POST is done in a turn, in rigs that are started from now on; 0: as much as usual. */
+/* How much of a POST is done in a turn, in rigs that are started from now on; 0: as much as
+ * usual. */
 extern int64_t rig_slice;
 
 #define RIG_REQUESTS 4096
@@ -42,7 +43,8 @@ struct rig {
     int requests;
     enum rig_death dies;                /* in the next turn; then it is started anew */
     int64_t deaths;
-    bool again;                         /* requests come as lighttpd's error handler asks them again */
+    /* requests come as lighttpd's error handler asks them again */
+    bool again;
     bool cut;                           /* requests come as those that did not arrive whole */
     const char *address;                /* of the clients whose requests follow */
     const char *software;               /* the web server that they come through */
@@ -63,8 +65,8 @@ void rig_restart(struct rig *r);
 /* A second process on the same store, with its clock set to the first one's. Close it first. */
 void rig_join(struct rig *second, const struct rig *first);
 
-/* Send a request and run the turn, and those that follow while it is postponed. Returns the request's
- * number. */
+/* Send a request and run the turn, and those that follow while it is postponed. Returns the
+ * request's number. */
 int rig_send(struct rig *r, const char *method, const char *query, const char *body);
 
 /* Put a request before the next turn, which may get several. Returns the request's number. */
@@ -121,7 +123,8 @@ void client_join(struct client *c, struct rig *r, const char *channel);
 
 #define assert_starts(text, prefix) assert_int_equal(strncmp(text, prefix, strlen(prefix)), 0)
 
-/* The number that SQL gives on the rig's database. For tests of the engine: others ask, see ask.h. */
+/* The number that SQL gives on the rig's database. For tests of the engine: others ask, see
+ * ask.h. */
 int64_t rig_sql(const struct rig *r, const char *sql);
 
 #endif

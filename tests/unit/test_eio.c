@@ -166,7 +166,8 @@ static void base64_is_passed_on_as_an_encoder_writes_it(void **state)
         { T("AQIDBA=="), T("AQIDBA==") }, { T("AQIDBA"), T("AQIDBA") }, { T(""), T("") },
         { T("AQID\r\nBAUG\n"), T("AQIDBAUG") }, { T("AQ I\tD"), T("AQID") },
         { T("-_-_"), T("+/+/") }, { T("_w=="), T("/w") },
-        { T("AR=="), T("AQ") }, { T("AR"), T("AQ") }, { T("AQJ="), T("AQI") },     /* bits left over */
+        /* bits left over */
+        { T("AR=="), T("AQ") }, { T("AR"), T("AQ") }, { T("AQJ="), T("AQI") },
         { T("AQ="), T("AQ") }, { T("AQI=="), T("AQI") }, { T("AQID="), T("AQID") },
         { T("AQ==\n"), T("AQ") }, { T("AQ=\n="), T("AQ") },
     };
@@ -205,7 +206,8 @@ static void base64_is_taken_padded_or_not(void **state)
             fail_msg("refused: %.*s", (int)taken[i].len, taken[i].p);
 }
 
-/* In each place of a group, the 64 digits, two of the alphabet for addresses and four blanks; no other byte. */
+/* In each place of a group, the 64 digits, two of the alphabet for addresses and four blanks; no
+ * other byte. */
 static void each_alphabet_has_64_digits(void **state)
 {
     struct eio_packet packet;

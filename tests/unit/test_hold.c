@@ -1,5 +1,5 @@
-/* test_hold.c - who holds a session's poll: two stores stand for two processes, and have one process
- * id between them, as processes in two pid namespaces may. */
+/* test_hold.c - who holds a session's poll: two stores stand for two processes, and have one
+ * process id between them, as processes in two pid namespaces may. */
 #include "rig.h"
 
 #include <stdio.h>

@@ -5,7 +5,8 @@ cd "${srcdir:-.}" || exit 1
 [ -e Makefile.am ] || cd "$(dirname "$0")/../.." || exit 1
 
 bad=0
-for file in $(find src -name "*.[ch]" -o -name "*.def") sql/*/*.sql man/*.[1-8] docs/*.md tests/unit/*.sh tests/unit/*.[ch] tests/fuzz/*.[ch]; do
+for file in $(find src -name "*.[ch]" -o -name "*.def") sql/*/*.sql \
+    man/*.[1-8] docs/*.md tests/unit/*.sh tests/unit/*.[ch] tests/fuzz/*.[ch]; do
     [ -e "$file" ] || continue
     case $file in
     tests/*.c) name=${file%.c} ;;       # programs are named, their only source follows from that

@@ -1,5 +1,5 @@
-/* test_log.c - lines of what happens often: few, and none is missing from their counts; and those of
- * whatever is refused, on the rig. The clock is set by hand, standard error is a pipe. */
+/* test_log.c - lines of what happens often: few, and none is missing from their counts; and those
+ * of whatever is refused, on the rig. The clock is set by hand, standard error is a pipe. */
 #include "rig.h"
 
 #include <fcntl.h>
@@ -46,7 +46,8 @@ static const char *written(void)
 
     text[0] = '\0';
     raw[len > 0 ? len : 0] = '\0';
-    for (char *line = strtok_r(raw, "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save)) {
+    for (char *line = strtok_r(raw, "\n", &save); line != NULL; line = strtok_r(NULL, "\n",
+                                                                                &save)) {
         strcat(text, line + strlen("2026-03-01T12:00:00.123Z "));
         strcat(text, "\n");
     }
@@ -72,7 +73,8 @@ static void the_first_is_told_at_once_and_the_others_are_counted(void **state)
     assert_string_equal(written(), "");
     clock_s++;
     log_catch_up();
-    assert_string_equal(written(), "info P311 core one: number 50; see a_setting (the last of 49 in 10 s)\n");
+    assert_string_equal(written(),
+                        "info P311 core one: number 50; see a_setting (the last of 49 in 10 s)\n");
     clock_s += 100;
     log_catch_up();
     assert_string_equal(written(), "");

@@ -1,5 +1,5 @@
-/* test_occasions.c - what the application says by itself: every line of the table, as bytes. Who hears it,
- * and when, is in test_rules.c. */
+/* test_occasions.c - what the application says by itself: every line of the table, as bytes. Who
+ * hears it, and when, is in test_rules.c. */
 #include "rig.h"
 
 #include "rules/occasions.h"

@@ -1,10 +1,12 @@
-/* test_power.c - the power fails: of what was written and not synced, the disk has anything or nothing.
+/* test_power.c - the power fails: of what was written and not synced, the disk has anything or
+ * nothing.
  *
  * SQLite's file layer is stood in for by one that notes each write, each sync and each `ok` of a
- * conversation. From these notes the files are made as a disk might have them when the power fails at
- * some moment: all that was synced, and of the rest nothing, all, some of it in any order, or the
- * beginning with its last write torn. Each is opened with SQLite's own file layer and looked at.
- * POLLUX_TEST_COUNT=N tries N moments of each kind instead of a few, from POLLUX_TEST_SEED on. */
+ * conversation. From these notes the files are made as a disk might have them when the power fails
+ * at some moment: all that was synced, and of the rest nothing, all, some of it in any order, or
+ * the beginning with its last write torn. Each is opened with SQLite's own file layer and looked
+ * at. POLLUX_TEST_COUNT=N tries N moments of each kind instead of a few, from POLLUX_TEST_SEED
+ * on. */
 #include "rig.h"
 
 #include <stdio.h>
@@ -189,7 +191,8 @@ static void make_image(enum which file, size_t moment, enum rest rest)
         if (op->file != file || (op->kind != OP_WRITE && op->kind != OP_TRUNCATE))
             continue;
         if (i > synced
-            && (rest == NOTHING || (rest == SOME && random() % 2 == 0) || (rest == TORN && i > last)))
+            && (rest == NOTHING || (rest == SOME && random() % 2 == 0)
+                || (rest == TORN && i > last)))
             continue;
         int sectors = op->len / SECTOR;
         bool torn = i > synced && rest == TORN && i == last && sectors > 0;
@@ -211,7 +214,8 @@ static int64_t number(sqlite3 *db, const char *sql)
     sqlite3_stmt *stmt;
     int64_t value = -1;
 
-    if (sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW) {
+    if (sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) == SQLITE_OK
+        && sqlite3_step(stmt) == SQLITE_ROW) {
         const char *text = (const char *)sqlite3_column_text(stmt, 0);
         value = text != NULL && strcmp(text, "ok") == 0 ? 1 : sqlite3_column_int64(stmt, 0);
     }
@@ -219,8 +223,8 @@ static int64_t number(sqlite3 *db, const char *sql)
     return value;
 }
 
-/* What is wrong with the store that the power left; NULL: nothing. ACKNOWLEDGED messages had their ok,
- * and all of them have to be there if NONE_MISSING. */
+/* What is wrong with the store that the power left; NULL: nothing. ACKNOWLEDGED messages had their
+ * ok, and all of them have to be there if NONE_MISSING. */
 static const char *examine(const char *dir, int64_t acknowledged, bool none_missing)
 {
     char path[128];
@@ -230,7 +234,8 @@ static const char *examine(const char *dir, int64_t acknowledged, bool none_miss
     snprintf(path, sizeof path, "%s/pollux.db", dir);
     assert_int_equal(sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE, "unix"), SQLITE_OK);
     int64_t tables = number(db, "SELECT count(*) FROM sqlite_schema");
-    int64_t count = tables <= 0 ? 0 : number(db, "SELECT count(*) FROM message WHERE name = 'message'");
+    int64_t count = tables <= 0 ? 0
+        : number(db, "SELECT count(*) FROM message WHERE name = 'message'");
     int64_t last = count <= 0 ? 0 : number(db, "SELECT max(json_extract(body, '$[1]')) FROM message"
                                                " WHERE name = 'message'");
     if (number(db, "PRAGMA integrity_check") != 1)

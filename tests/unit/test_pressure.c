@@ -360,8 +360,8 @@ static void connects_at_a_time_have_a_bound(void **state)
     rig_close(&r);
 }
 
-/* What a turn of the rig stores at most, of a POST that is much work: a slice, the event that completes
- * it, and what everybody is told. */
+/* What a turn of the rig stores at most, of a POST that is much work: a slice, the event that
+ * completes it, and what everybody is told. */
 #define TURN_MOST 400
 
 static int64_t stored(const struct rig *r)
@@ -369,9 +369,9 @@ static int64_t stored(const struct rig *r)
     return ask(r, ASK_LOG_ROWS);
 }
 
-/* All of it is done, however much it is, and in order; but others are answered in the turn in which
- * they ask, and no turn does much of it. Should the process die in between, the client asks again, and
- * nothing is done twice. */
+/* All of it is done, however much it is, and in order; but others are answered in the turn in
+ * which they ask, and no turn does much of it. Should the process die in between, the client asks
+ * again, and nothing is done twice. */
 static void much_work_is_done_a_slice_a_turn(void **state)
 {
     enum { MANY = 50, PACKETS = 300 };
@@ -393,7 +393,8 @@ static void much_work_is_done_a_slice_a_turn(void **state)
     snprintf(query, sizeof query, "EIO=4&transport=polling&t=much-work&sid=%s", a.sid);
     for (int times_asked = 0; times_asked < 3; times_asked++) {
         int much = rig_give(&r, "POST", query, body);
-        for (int turn = 0; rig_answer(&r, much) == NULL && (turn < 20 || times_asked == 2); turn++) {
+        for (int turn = 0; rig_answer(&r, much) == NULL
+             && (turn < 20 || times_asked == 2); turn++) {
             int64_t before = stored(&r);
             char other[96];
             snprintf(other, sizeof other, "EIO=4&transport=polling&t=d%d&sid=%s", turns, d.sid);
@@ -421,10 +422,12 @@ static void much_work_is_done_a_slice_a_turn(void **state)
     rig_close(&r);
 }
 
-/* Who has used more than its share comes after the others, in the order of its own; nobody is refused. */
+/* Who has used more than its share comes after the others, in the order of its own; nobody is
+ * refused. */
 static void who_has_used_much_comes_last(void **state)
 {
-    static const char *const shares[] = { "POLLUX_LOG_EVENTS=no", "POLLUX_MAX_WORK_PERCENT=10", NULL };
+    static const char *const shares[] = { "POLLUX_LOG_EVENTS=no", "POLLUX_MAX_WORK_PERCENT=10",
+                                          NULL };
     char query[96];
     struct rig r;
     struct client a, b, c, d;
@@ -658,7 +661,8 @@ static void hundreds_that_ask_to_get_in_are_all_told(void **state)
 /* Its answers are a little of what it is owed, and each request asks for more. */
 static void a_post_that_waits_has_a_bound_too(void **state)
 {
-    static const char *const keys[] = { "POLLUX_MAX_QUEUED_MESSAGES=50", "POLLUX_MAX_PAYLOAD_BYTES=1000",
+    static const char *const keys[] = { "POLLUX_MAX_QUEUED_MESSAGES=50",
+                                        "POLLUX_MAX_PAYLOAD_BYTES=1000",
                                         NULL };
     static char body[8192];
     struct rig r;
@@ -673,7 +677,8 @@ static void a_post_that_waits_has_a_bound_too(void **state)
     memcpy(a.sid, hello + 13, 20);
     client_post(&a, "40\x1e" "42[\"create or join\",\"room\"]");
     for (int i = 0; i < 40; i++)
-        snprintf(body + strlen(body), sizeof body - strlen(body), "%s42%d[\"x\"]", i != 0 ? "\x1e" : "", i);
+        snprintf(body + strlen(body), sizeof body - strlen(body), "%s42%d[\"x\"]", i != 0 ? "\x1e"
+                 : "", i);
     for (int i = 0; i < 100; i++) {
         snprintf(query, sizeof query, "EIO=4&transport=polling&wait=true&t=w%d&sid=%s", i, a.sid);
         const char *answer = rig_answer(&r, rig_send(&r, "POST", query, body));
@@ -740,7 +745,8 @@ static void half_an_event_is_written_once(void **state)
                      (int)strlen(HALF) - 1 + 1 + 100000);
     rig_restart(&r);
     b.poll = -1;
-    assert_string_equal(client_post(&a, "bAQID\x1e" HALF), "200 ok");        /* and half of the next */
+    /* and half of the next */
+    assert_string_equal(client_post(&a, "bAQID\x1e" HALF), "200 ok");
     assert_starts(client_hear(&b), "452-[\"file\",");
     assert_int_equal(ask(&r, ASK_PIECE_BYTES), (int)strlen(HALF) - 1);
     assert_starts(client_post(&a, "42[\"text\"]"), "400 ");

@@ -58,17 +58,20 @@ static void a_request_may_be_cut_anywhere(void **state)
     for (size_t a = 0; a <= all.len; a++)
         for (size_t b = a; b <= all.len; b++) {
             records_clear(&r);
-            assert_int_equal(feed(&r, buf_span(&all), 0, a), a < all.len ? RECORDS_MORE : RECORDS_WHOLE);
+            assert_int_equal(feed(&r, buf_span(&all), 0, a), a < all.len ? RECORDS_MORE
+                             : RECORDS_WHOLE);
             if (a == all.len)
                 continue;
-            assert_int_equal(feed(&r, buf_span(&all), a, b), b < all.len ? RECORDS_MORE : RECORDS_WHOLE);
+            assert_int_equal(feed(&r, buf_span(&all), a, b), b < all.len ? RECORDS_MORE
+                             : RECORDS_WHOLE);
             if (b < all.len)
                 assert_int_equal(feed(&r, buf_span(&all), b, all.len), RECORDS_WHOLE);
             check_request(&r);
         }
     records_clear(&r);
     for (size_t i = 0; i < all.len; i++)
-        assert_int_equal(feed(&r, buf_span(&all), i, i + 1), i + 1 < all.len ? RECORDS_MORE : RECORDS_WHOLE);
+        assert_int_equal(feed(&r, buf_span(&all), i, i + 1), i + 1 < all.len ? RECORDS_MORE
+                         : RECORDS_WHOLE);
     check_request(&r);
     records_release(&r);
     buf_release(&all);
@@ -162,7 +165,8 @@ static void nonsense_ends_the_connection(void **state)
         if (after_begin(wrong[i], NULL) != RECORDS_OVER)
             fail_msg("row %zu", i);
     records_init(&r, 100);
-    assert_int_equal(feed(&r, SPAN("\1\5\0\1\0\1\0\0"), 0, 8), RECORDS_OVER);      /* no request at all */
+    /* no request at all */
+    assert_int_equal(feed(&r, SPAN("\1\5\0\1\0\1\0\0"), 0, 8), RECORDS_OVER);
     records_release(&r);
 }
 

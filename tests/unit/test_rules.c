@@ -202,7 +202,8 @@ static void ids_of_sessions_are_not_used_again(void **state)
     rig_open(&r, quiet);
     pair(&r, &a, &b);
     client_post(&a, "42[\"message\",\"lost on the way\"]");
-    client_post(&b, "1");               /* the newest session ends; the next must not be taken for it */
+    /* the newest session ends; the next must not be taken for it */
+    client_post(&b, "1");
     snprintf(extra, sizeof extra, "{\"pid\":\"%s\",\"offset\":\"%s\"}", b.pid, b.offset);
     client_connect(&again, &r, extra);
     assert_starts(again.heard, "42[\"message\",\"lost on the way\"]\n40{");
@@ -405,7 +406,8 @@ static void nobody_sends_where_it_is_not_in(void **state)
                     "to a channel; join it first\","
                     "\"event\":\"message\",\"channel\":\"room\"}]");
     client_post(&c, "42[\"leave\"]");
-    assert_said(&c, "42[\"error\",{\"code\":\"not_a_member\",\"message\":\"only members can leave a channel\","
+    assert_said(&c, "42[\"error\",{\"code\":\"not_a_member\",\"message\":\"only members can leave "
+                    "a channel\","
                     "\"event\":\"leave\"}]");
     client_post(&c, with_ids("42[\"offer\",{\"to\":\"%A\"}]", &a, &b));
     client_post(&c, "42[\"offer\",\"room\"]");
@@ -520,7 +522,8 @@ static void recovery_off_has_no_pid_and_no_marker(void **state)
  * happens to be named so. */
 static void what_is_for_one_is_for_nobody_else(void **state)
 {
-    static const char *const keys[] = { "to", "target", "targetId", "recipient", "receiver", "peerId",
+    static const char *const keys[] = { "to", "target", "targetId", "recipient", "receiver",
+                                        "peerId",
                                         "socketId" };
     static const char *const many[] = { "POLLUX_LOG_EVENTS=no", "POLLUX_CAPACITY=3",
                                         "POLLUX_LOG_AGE_DAYS=0", NULL };

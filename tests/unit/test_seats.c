@@ -51,7 +51,8 @@ static void come_back(struct client *again, const struct client *before)
 {
     char extra[128];
 
-    snprintf(extra, sizeof extra, "{\"pid\":\"%s\",\"offset\":\"%s\"}", before->pid, before->offset);
+    snprintf(extra, sizeof extra, "{\"pid\":\"%s\",\"offset\":\"%s\"}", before->pid,
+             before->offset);
     client_connect(again, before->rig, extra);
     assert_string_equal(again->id, before->id);
 }
@@ -220,7 +221,8 @@ static void a_newcomer_takes_the_seat_of_one_whose_connection_has_ended(void **s
     rig_wait(&r, 100);
     assert_true(heard(&c, "42[\"joined\",\"room\""));
     client_hear(&a);
-    const char *leave = strstr(a.heard, "42[\"leave\",\"room\""), *join = strstr(a.heard, "42[\"join\"");
+    const char *leave = strstr(a.heard, "42[\"leave\",\"room\""),
+    *join = strstr(a.heard, "42[\"join\"");
     assert_true(leave != NULL && join != NULL && leave < join);
     rig_close(&r);
 }

@@ -48,9 +48,11 @@ static void errors_have_their_codes(void **state)
           "EIO=4&transport=polling&sid=", "400 {\"code\":1,\"message\":\"Session ID unknown\"}" },
         { "POST", "EIO=4&transport=polling",
           "400 {\"code\":2,\"message\":\"Bad handshake method\"}" },
-        { "PUT", "EIO=4&transport=polling", "400 {\"code\":2,\"message\":\"Bad handshake method\"}" },
+        { "PUT", "EIO=4&transport=polling", "400 {\"code\":2,\"message\":\"Bad handshake "
+                                            "method\"}" },
         { "PUT", "EIO=4&transport=polling&sid=x",
-          "400 {\"code\":3,\"message\":\"Bad request: a method other than GET, POST and OPTIONS\"}" },
+          "400 {\"code\":3,\"message\":\"Bad request: a method other than GET, POST and "
+          "OPTIONS\"}" },
         { "GET", "EIO=3&transport=polling",
           "400 {\"code\":5,\"message\":\"Unsupported protocol version\"}" },
         { "GET", "transport=polling",
@@ -487,7 +489,8 @@ static void polls_that_take_turns_hear_everything_once(void **state)
 /* Whether the next poll or the pong comes first, and to whom. */
 static void heartbeats_come_as_often_as_they_are_set_to(void **state)
 {
-    static const char *const often[] = { "POLLUX_PING_INTERVAL_MS=1000", "POLLUX_PING_TIMEOUT_MS=20000",
+    static const char *const often[] = { "POLLUX_PING_INTERVAL_MS=1000",
+                                         "POLLUX_PING_TIMEOUT_MS=20000",
                                          "POLLUX_LOG_LEVEL=error", NULL };
     struct rig r;
     struct client a;

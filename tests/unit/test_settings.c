@@ -291,12 +291,12 @@ static void wrong_texts_are_refused(void **state)
     refuses("namespaces = /a,/b\n", "1: namespaces names \"/a,/b\", which holds a comma; "
                                     "separate namespaces by spaces");
     refuses("served_hosts = http://app.example\n",
-            "1: served_hosts names \"http://app.example\", which is more than a name; write it like "
-            "call.example.org, without http:// and path");
+            "1: served_hosts names \"http://app.example\", which is more than a name; write it "
+            "like call.example.org, without http:// and path");
     refuses("served_hosts = app.example:80\n",
             "1: served_hosts names \"app.example:80\", which has a port; write the name alone");
-    refuses("served_hosts = *\n", "1: served_hosts names \"*\", which has its * in the wrong place; "
-                                  "write it like *.example.org");
+    refuses("served_hosts = *\n", "1: served_hosts names \"*\", which has its * in the wrong "
+                                  "place; write it like *.example.org");
     refuses("allowed_origins = app.example\n",
             "1: allowed_origins names \"app.example\", which has no scheme; write it like "
             "https://app.example");
@@ -454,7 +454,8 @@ static void the_manual_has_every_key_with_its_default(void **state)
 {
 #define SETTING_INT(name, fallback, least, most, help) { #name, #fallback },
 #define SETTING_BOOL(name, fallback, help) { #name, fallback ? "yes" : "no" },
-#define SETTING_TEXT(name, fallback, form, help) { #name, fallback[0] != '\0' ? fallback : "empty" },
+#define SETTING_TEXT(name, fallback, form, help) \
+    { #name, fallback[0] != '\0' ? fallback : "empty" },
 #define SETTING_CHOICE(name, fallback, choices, help) { #name, "" },
     const struct { const char *name, *fallback; } wanted[] = {
 #include "base/settings.def"

@@ -292,7 +292,8 @@ static int give(struct sim *s, int which, struct peer *p, const char *method, co
              p->kind == SHIM ? "&pollux=1" : "",
              sid[0] != '\0' ? "&sid=" : "", sid);
     if (method[0] == 'P' && p->kind == SHIM)
-        snprintf(query + strlen(query), 60, "&after=%s&wait=%s", p->after, waits ? "true" : "false");
+        snprintf(query + strlen(query), 60, "&after=%s&wait=%s", p->after, waits ? "true"
+                 : "false");
     if (s->given[which] == RIG_GIVEN)
         run_turn(s, which, false);
     int n = rig_give(r, method, query, body);
@@ -363,7 +364,8 @@ static void emit_message(struct sim *s, struct peer *p, unsigned form)
     if (e == NULL)
         return;
     if (form == 0)
-        snprintf(e->text, sizeof e->text, "42[\"message\",{\"channel\":\"%s\",\"message\":\"m%d.%d\"}]",
+        snprintf(e->text, sizeof e->text,
+                 "42[\"message\",{\"channel\":\"%s\",\"message\":\"m%d.%d\"}]",
                  s->room, p->me, number);
     else if (form == 1)
         snprintf(e->text, sizeof e->text, "42%d[\"message\",\"m%d.%d\"]", number, p->me, number);
@@ -710,7 +712,8 @@ static void leave(struct peer *p, unsigned arg)
 
 static void take_step(struct sim *s, const struct step *step)
 {
-    static const int waits[] = { 1, 10, 40, 500, 1600, 2000, 5000, 25000, 26000, 46000, 60000, 125000 };
+    static const int waits[] = { 1, 10, 40, 500, 1600, 2000, 5000, 25000, 26000, 46000, 60000,
+                                 125000 };
     struct peer *p = &s->peers[step->who % PEERS];
     int which = step->arg & 1;
 
@@ -800,7 +803,8 @@ static void come_to_rest(struct sim *s)
     }
     for (int i = 0; i < PEERS; i++) {
         const struct peer *p = &s->peers[i];
-        say(s, "no rest: client %d sid %s greeted %d out %d events %d of %d post %d get %d failed %d",
+        say(s, "no rest: client %d sid %s greeted %d out %d events %d of %d post %d get %d failed "
+               "%d",
             i, p->sid, p->greeted, p->out, p->next, p->count, p->post.made, p->get.made,
             p->get.failed);
     }

@@ -202,7 +202,8 @@ static void processes_of_one_pid_count_apart(void **state)
     assert_int_equal(stats_read(&l, dir), 0);
     assert_int_equal(l.count, 2);
     stats_page(&page, &none, &l);
-    snprintf(line, sizeof line, "pollux_hops_total{pid=\"%d\"} 0\npollux_hops_total{pid=\"%d.1\"} 7\n",
+    snprintf(line, sizeof line, "pollux_hops_total{pid=\"%d\"} 0\npollux_hops_total{pid=\"%d.1\"} "
+                                "7\n",
              (int)getpid(), (int)getpid());
     assert_non_null(strstr(buf_text(&page), line));
     stats_release(&first);
@@ -322,7 +323,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(another_versions_counters_are_not_read, make_folder,
                                         remove_folder),
         cmocka_unit_test(what_cannot_be_opened_is_told),
-        cmocka_unit_test_setup_teardown(processes_of_one_pid_count_apart, make_folder, remove_folder),
+        cmocka_unit_test_setup_teardown(processes_of_one_pid_count_apart, make_folder,
+                                        remove_folder),
         cmocka_unit_test_setup_teardown(other_files_are_left_alone, make_folder, remove_folder),
         cmocka_unit_test(the_page_is_for_allowed_addresses),
         cmocka_unit_test(loopback_is_the_machine_and_not_whom_it_asks_for),

@@ -410,8 +410,8 @@ static void figures_are_what_there_is(void **state)
     close_counting(&r);
 }
 
-/* As CGI programs come and go: the write-ahead log is passed on, does not grow for ever, and nothing
- * in it is missed. */
+/* As CGI programs come and go: the write-ahead log is passed on, does not grow for ever, and
+ * nothing in it is missed. */
 static void the_log_is_left_to_the_next(void **state)
 {
     struct buf why = BUF_EMPTY;
@@ -530,7 +530,8 @@ static char *schema_of(const struct rig *r)
     assert_int_equal(db_open(&db, path, false, true, 1000), 0);
     assert_true(db_scalar_text(
         db,
-        "SELECT group_concat(line, char(10)) FROM (SELECT m.name || ' ' || coalesce(c.name || ' ' ||"
+        "SELECT group_concat(line, char(10)) FROM (SELECT m.name || ' ' || coalesce(c.name || ' ' "
+        "||"
         " c.type, '') AS line FROM sqlite_schema m LEFT JOIN pragma_table_info(m.name) c"
         " WHERE m.type IN ('table', 'index', 'trigger') ORDER BY line)",
         text, sizeof text));
@@ -546,7 +547,9 @@ static char *schema_of(const struct rig *r)
     "PRAGMA user_version = 3;"
 #define SCHEMA_2 \
     SCHEMA_3 \
-    "DROP INDEX asking_channel; DROP INDEX asking_socket; DROP TABLE partial; ALTER TABLE polling ADD COLUMN partial BLOB; DROP INDEX socket_leave; DROP TABLE former; ALTER TABLE socket DROP COLUMN leave_ms;" \
+    "DROP INDEX asking_channel; DROP INDEX asking_socket; DROP TABLE partial;" \
+    "ALTER TABLE polling ADD COLUMN partial BLOB; DROP INDEX socket_leave; DROP TABLE former;" \
+    "ALTER TABLE socket DROP COLUMN leave_ms;" \
     "ALTER TABLE polling DROP COLUMN ended_ms; ALTER TABLE polling DROP COLUMN ports;" \
     "ALTER TABLE session DROP COLUMN opened_t; ALTER TABLE polling DROP COLUMN overtaken;" \
     "ALTER TABLE polling DROP COLUMN watched; ALTER TABLE polling DROP COLUMN probe;" \

@@ -4,7 +4,8 @@
  *
  * SQLite's file layer is stood in for by one that passes everything on but the call that is to
  * fail. POLLUX_TEST_COUNT=N tries up to N places of each kind of fault instead of a few, and
- * POLLUX_TEST_PART=I/N only the Ith of each N of them, for N programs side by side: tests/faults. */
+ * POLLUX_TEST_PART=I/N only the Ith of each N of them, for N programs side by side:
+ * tests/faults. */
 #include "rig.h"
 
 #include <fcntl.h>

@@ -9,9 +9,9 @@
  * query, headers and body, over their sessions, with ids of others where they can know them. They
  * sit in the same channel and in others. Then the misfortunes end, and the books are compared.
  *
- * A round that fails is shortened and printed. POLLUX_TEST_SEED=N POLLUX_TEST_COUNT=1 plays round N
- * again; POLLUX_TEST_SECONDS=7200 build/sanitized/tests/unit/test_strangers goes on for two hours, with
- * what ./check has built, and POLLUX_TEST_SEED says from where. */
+ * A round that fails is shortened and printed. POLLUX_TEST_SEED=N POLLUX_TEST_COUNT=1 plays round
+ * N again; POLLUX_TEST_SECONDS=7200 build/sanitized/tests/unit/test_strangers goes on for two
+ * hours, with what ./check has built, and POLLUX_TEST_SEED says from where. */
 #include "rig.h"
 
 #include <errno.h>

@@ -49,7 +49,8 @@ static int64_t trim(struct engine *e, struct db_query *q)
     return e->failure->failed ? 0 : db_changes(e->db);
 }
 
-/* Bytes of the file by statement N: those that its rows take, or those that are free inside of it. */
+/* Bytes of the file by statement N: those that its rows take, or those that are free inside of
+ * it. */
 static int64_t store_bytes(struct engine *e, size_t n)
 {
     struct db_query *q = db_query(e->db, n);

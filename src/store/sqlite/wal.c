@@ -1,13 +1,13 @@
 /* wal.c - the write-ahead log: what was stored, until it is brought into the database. Who does
  * that, and when:
  *
- *     the keeper, a process of its own     when there is much, so that nobody who has asked for
- *                                          something waits for the disk; where there is one, SQLite's
- *                                          own way, at a commit, is switched off
- *     a program that serves alone          SQLite at a commit; now and then its file is emptied
- *     one that answers once and ends       nobody, while it is short: whoever opens the store next
- *                                          reads it
- *     any, between turns                   when its file has grown beyond all bounds
+ *     the keeper, a process of its own    when there is much, so that nobody who has asked for
+ *                                         something waits for the disk; if there is one, SQLite's
+ *                                         own way, at a commit, is switched off
+ *     a program that serves alone         SQLite at a commit; now and then its file is emptied
+ *     one that answers once and ends      nobody, while it is short: whoever opens the store next
+ *                                         reads it
+ *     any, between turns                  when its file has grown beyond all bounds
  */
 #include "store/sqlite/lite.h"
 
