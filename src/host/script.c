@@ -8,56 +8,55 @@
 
 #include "host/kind.h"
 
+/* A request, and what it says, one piece behind the other. */
+struct line {
+    struct request rq;
+    char *pieces;                       /* NULL: there is none */
+};
+
 struct script {
     struct host host;
     struct script_listener listener;
-    struct request given[SCRIPT_GIVEN_MAX];
+    struct line given[SCRIPT_GIVEN_MAX];
     size_t count, next;
-    struct request postponed[HOST_POSTPONED_MAX];       /* method: NULL where the ticket is free */
-    struct request resumed;             /* lent until the next */
+    struct line postponed[HOST_POSTPONED_MAX];  /* without pieces the ticket is free */
+    struct line resumed;                /* lent until the next */
     bool behind, stopped;
 };
 
 /* ---- requests */
 
-/* With a NUL behind it. By asprintf(): those who let malloc() fail mean the program's, and not the
- * script's. */
-static bool copy(struct span *s)
+static void drop(struct line *line)
 {
-    char *text;
+    free(line->pieces);
+    *line = (struct line){ .rq = { .conn = { .fd = -1 } } };
+}
 
-    if (asprintf(&text, "%*s", (int)s->len + 1, "") == -1)
+/* Put PIECE at *END, a NUL behind it, and move on. */
+static void put(struct span *piece, char **end)
+{
+    if (piece->len != 0)
+        memcpy(*end, piece->p, piece->len);
+    piece->p = *end;
+    *end += piece->len;
+    *(*end)++ = '\0';
+}
+
+/* LINE is a copy of RQ with pieces of its own. By asprintf(): those who let malloc() fail mean the
+ * program's, and not the script's. */
+static bool take_over(struct line *line, const struct request *rq)
+{
+    int len = (int)(rq->method.len + rq->query.len + rq->body.len) + 3;
+    char *pieces, *end;
+
+    if (asprintf(&pieces, "%*s", len, "") == -1)
         return false;
-    if (s->len != 0)
-        memcpy(text, s->p, s->len);
-    text[s->len] = '\0';
-    s->p = text;
+    *line = (struct line){ *rq, pieces };
+    end = pieces;
+    put(&line->rq.method, &end);
+    put(&line->rq.query, &end);
+    put(&line->rq.body, &end);
     return true;
-}
-
-static void drop(struct request *rq)
-{
-    free((char *)(uintptr_t)rq->method.p);
-    free((char *)(uintptr_t)rq->query.p);
-    free((char *)(uintptr_t)rq->body.p);
-    *rq = (struct request){ .conn = { .fd = -1 } };
-}
-
-/* A copy of RQ with pieces of its own. */
-static bool take_over(struct request *own, const struct request *rq)
-{
-    *own = *rq;
-    own->method.p = own->query.p = own->body.p = NULL;
-    struct span method = rq->method, query = rq->query, body = rq->body;
-    bool whole = copy(&method);
-    own->method.p = whole ? method.p : NULL;
-    whole = whole && copy(&query);
-    own->query.p = whole ? query.p : NULL;
-    whole = whole && copy(&body);
-    own->body.p = whole ? body.p : NULL;
-    if (!whole)
-        drop(own);
-    return whole;
 }
 
 static void drop_given(struct script *s)
@@ -121,7 +120,7 @@ static bool script_next(struct host *h, struct request *rq)
         drop_given(s);
         return false;
     }
-    *rq = s->given[s->next++];
+    *rq = s->given[s->next++].rq;
     return true;
 }
 
@@ -129,9 +128,9 @@ static bool script_next(struct host *h, struct request *rq)
 static const struct request *lent(const struct script *s, struct conn c)
 {
     for (size_t i = 0; i < s->count; i++)
-        if (s->given[i].conn.fd == c.fd)
-            return &s->given[i];
-    return s->resumed.conn.fd == c.fd ? &s->resumed : NULL;
+        if (s->given[i].rq.conn.fd == c.fd)
+            return &s->given[i].rq;
+    return s->resumed.rq.conn.fd == c.fd ? &s->resumed.rq : NULL;
 }
 
 /* As a real host, which keeps it where it was or moves it: what was lent is copied. */
@@ -141,7 +140,7 @@ static int script_postpone(struct host *h, struct conn c)
     const struct request *rq = lent(s, c);
     int ticket = 0;
 
-    while (ticket < HOST_POSTPONED_MAX && s->postponed[ticket].method.p != NULL)
+    while (ticket < HOST_POSTPONED_MAX && s->postponed[ticket].pieces != NULL)
         ticket++;
     if (rq == NULL || ticket == HOST_POSTPONED_MAX || !take_over(&s->postponed[ticket], rq))
         return -1;
@@ -153,8 +152,9 @@ static void script_resume(struct host *h, int ticket, struct request *rq)
     struct script *s = (struct script *)h;
 
     drop(&s->resumed);
-    *rq = s->resumed = s->postponed[ticket];
-    s->postponed[ticket] = (struct request){ .conn = { .fd = -1 } };
+    s->resumed = s->postponed[ticket];
+    s->postponed[ticket] = (struct line){ .rq = { .conn = { .fd = -1 } } };
+    *rq = s->resumed.rq;
 }
 
 static void script_park(struct host *h, struct conn c, int64_t key)
@@ -164,7 +164,9 @@ static void script_park(struct host *h, struct conn c, int64_t key)
 
 static bool script_gone(struct host *h, int64_t *key, int *fd)
 {
-    (void)h, (void)key, (void)fd;
+    (void)h;
+    *key = 0;
+    *fd = -1;
     return false;
 }
 
@@ -227,6 +229,6 @@ struct host *script_open(const struct script_listener *listener)
         return NULL;
     s->host.engine = &engine;
     s->listener = *listener;
-    s->resumed.conn.fd = -1;
+    s->resumed.rq.conn.fd = -1;
     return &s->host;
 }
