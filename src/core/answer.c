@@ -22,7 +22,11 @@ const char *core_who(const struct call *call, const struct session *session)
 
 /* Remember that H is to get what stands in c->out from AT on, an answer of STATUS. False without
  * memory: the turn fails, and H is still the caller's. */
-static bool add_answer(struct core *c, const struct held *h, bool parked, size_t at, int status)
+/* Was the request held? */
+enum waited { WAITED_NOT, WAITED };
+
+static bool add_answer(struct core *c, const struct held *h, enum waited waited, size_t at,
+                       int status)
 {
     if (c->answer_count == c->answer_cap) {
         size_t cap = c->answer_cap != 0 ? c->answer_cap * 2 : 64;
@@ -34,8 +38,10 @@ static bool add_answer(struct core *c, const struct held *h, bool parked, size_t
         c->answers = answers;
         c->answer_cap = cap;
     }
-    c->answers[c->answer_count++] = (struct answer){ .held = *h, .parked = parked, .at = at,
-                                                     .len = c->out.len - at, .status = status };
+    c->answers[c->answer_count++] = (struct answer){ .held = *h, .parked = waited == WAITED,
+                                                     .at = at,
+                                                     .len = c->out.len - at,
+                                                     .status = status };
     return true;
 }
 
@@ -61,11 +67,12 @@ static void write_error(struct core *c, int status, enum eio_error code, const c
 }
 
 /* Answer at once that nothing was stored, in a turn that fails. */
-static void answer_unavailable(struct core *c, struct host *h, const struct held *held, bool parked)
+static void answer_unavailable(struct core *c, struct host *h, const struct held *held,
+                               enum waited waited)
 {
     buf_clear(&c->out);
     write_error(c, 503, EIO_FORBIDDEN, CORE_UNAVAILABLE, (struct span){ NULL, 0 });
-    host_answer(h, held->conn, parked,
+    host_answer(h, held->conn, waited == WAITED,
                 held->begun       ? eio_noop()        /* too late for another status */
                 : buf_ok(&c->out) ? buf_span(&c->out)
                                   : SPAN(NO_MEMORY));
@@ -76,7 +83,7 @@ void core_answer_unavailable(struct core *c, struct host *h, struct conn conn)
 {
     struct held held = { .conn = conn };
 
-    answer_unavailable(c, h, &held, false);
+    answer_unavailable(c, h, &held, WAITED_NOT);
 }
 
 static void answer_call(struct call *call, struct http_answer *a)
@@ -88,8 +95,8 @@ static void answer_call(struct call *call, struct http_answer *a)
     if (call->cross_origin)
         allow_origin(c, a, call->rq->origin);
     http_write(&c->out, a);
-    if (!add_answer(c, &h, false, at, a->status))
-        answer_unavailable(c, call->h, &h, false);
+    if (!add_answer(c, &h, WAITED_NOT, at, a->status))
+        answer_unavailable(c, call->h, &h, WAITED_NOT);
 }
 
 void core_answer_payload(struct call *call, struct span payload)
@@ -123,8 +130,8 @@ void core_answer_error(struct call *call, int status, enum eio_error code, const
 
     write_error(c, status, code, message,
                 call->cross_origin ? call->rq->origin : (struct span){ NULL, 0 });
-    if (!add_answer(c, &h, false, at, status))
-        answer_unavailable(c, call->h, &h, false);
+    if (!add_answer(c, &h, WAITED_NOT, at, status))
+        answer_unavailable(c, call->h, &h, WAITED_NOT);
 }
 
 void core_answer_preflight(struct call *call)
@@ -154,7 +161,7 @@ void core_answer_held(struct core *c, int64_t session, const char *origin, struc
             buf_add_span(&c->out, payload);
         else
             http_write(&c->out, &a);
-        if (!add_answer(c, &h, true, at, a.status)) {
+        if (!add_answer(c, &h, WAITED, at, a.status)) {
             park_add(c->park, &h);      /* it has just made room */
             return;
         }
@@ -169,7 +176,7 @@ void core_begin_held(struct core *c, const struct session *session)
 
     allow_origin(c, &a, span_of(session->origin));
     http_write(&c->out, &a);
-    if (add_answer(c, &h, false, at, 0))
+    if (add_answer(c, &h, WAITED_NOT, at, 0))
         c->answers[c->answer_count - 1].begins = true;
 }
 
@@ -202,24 +209,24 @@ static bool remember_fresh(struct core *c, const struct held *h)
     return true;
 }
 
-void core_hold(struct call *call, const struct session *session, bool shared)
+void core_hold(struct call *call, const struct session *session, enum held_where where)
 {
     struct core *c = call->c;
     struct held h = { .session = session->id,
                       .due_ms = core_hold_until(c, session),
                       .conn = call->rq->conn,
                       .poll = (int32_t)session->poll,
-                      .shared = shared };
+                      .shared = where == HELD_TWICE };
 
     if (!remember_fresh(c, &h)) {
         c->no_memory = true;
-        answer_unavailable(c, call->h, &h, false);
+        answer_unavailable(c, call->h, &h, WAITED_NOT);
         return;
     }
     if (!park_add(c->park, &h)) {
         c->fresh_count--;
         c->no_memory = true;
-        answer_unavailable(c, call->h, &h, false);
+        answer_unavailable(c, call->h, &h, WAITED_NOT);
         return;
     }
     host_park(call->h, h.conn, h.session);
@@ -235,7 +242,7 @@ bool core_drop_held(struct core *c, int64_t session, int fd)
         return false;
     if (h.shared)
         store_wake_others(c->store, session);
-    if (add_answer(c, &h, true, at, 0))         /* nothing: it ends the connection */
+    if (add_answer(c, &h, WAITED, at, 0))         /* nothing: it ends the connection */
         return true;
     park_add(c->park, &h);                      /* it has just made room */
     return false;
@@ -277,9 +284,9 @@ void core_take_back(struct core *c, struct host *h)
     for (size_t i = 0; i < c->answer_count; i++) {
         const struct answer *a = &c->answers[i];
         if (!a->begins && !(a->parked && park_add(c->park, &a->held)))
-            answer_unavailable(c, h, &a->held, a->parked);
+            answer_unavailable(c, h, &a->held, a->parked ? WAITED : WAITED_NOT);
     }
     for (size_t i = 0; i < c->fresh_count; i++)
         while (park_take(c->park, c->fresh[i].session, &held))
-            answer_unavailable(c, h, &held, true);
+            answer_unavailable(c, h, &held, WAITED);
 }

@@ -149,13 +149,13 @@ static size_t packets_most(const struct session *session)
 
 /* Append what SESSION is owed to W, or AGAIN what its last answer held. Returns the last delivery;
  * 0: none. */
-static int64_t pack_owed(struct core *c, struct session *session, struct eio_writer *w, bool again,
-                         int64_t now)
+static int64_t pack_owed(struct core *c, struct session *session, struct eio_writer *w,
+                         enum owed_which which, int64_t now)
 {
-    struct packing p = { .c = c, .session = session, .w = w, .again = again };
+    struct packing p = { .c = c, .session = session, .w = w, .again = which == OWED_AGAIN };
     struct owed o;
 
-    store_owed(c->store, session, again, packets_most(session));
+    store_owed(c->store, session, which, packets_most(session));
     while (store_owed_next(c->store, &o) && fits(&p, &o))
         add_owed(&p, &o);
     store_owed_done(c->store);
@@ -182,7 +182,7 @@ static bool compose(struct core *c, struct session *session, int64_t now)
         session->pinged = true;
         session->answer |= ANSWER_PING;
     }
-    int64_t last = pack_owed(c, session, &w, false, now);
+    int64_t last = pack_owed(c, session, &w, OWED_UNSENT, now);
     if (last != 0) {
         store_sent(c->store, session, last, now);
         session->answer |= ANSWER_EVENTS;
@@ -206,7 +206,7 @@ static void compose_again(struct core *c, struct session *session)
     if (session->answer & ANSWER_PING)
         eio_add(&w, EIO_PING, (struct span){ NULL, 0 });
     if (session->answer & ANSWER_EVENTS)
-        pack_owed(c, session, &w, true, 0);
+        pack_owed(c, session, &w, OWED_AGAIN, 0);
     if (w.packets == 0)
         eio_add(&w, EIO_NOOP, (struct span){ NULL, 0 });
     eio_end(&w);
@@ -287,7 +287,7 @@ static void poll_again(struct call *call, struct session *session)
     store_hold_here(c->store, session);
     session->ended_ms = 0;
     session->watched = call->watched;
-    core_hold(call, session, shared);
+    core_hold(call, session, shared ? HELD_TWICE : HELD_HERE);
 }
 
 /* Which poll is one that came before? Clients give each request a `t`, but not all of them one of
@@ -364,5 +364,5 @@ void core_poll(struct call *call, struct session *session)
     session->probe = false;
     session->answer = 0;
     store_hold_here(c->store, session);
-    core_hold(call, session, false);
+    core_hold(call, session, HELD_HERE);
 }

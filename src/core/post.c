@@ -39,8 +39,8 @@ static void refuse_connect(struct post *p, struct span nsp, const char *message)
 {
     struct store *store = p->call->c->store;
     struct buf body = BUF_EMPTY;
-    struct socket *k = store_socket_open(store, p->session, nsp, p->call->rq->address, false,
-                                         p->call->now);
+    struct socket *k = store_socket_open(store, p->session, nsp, p->call->rq->address,
+                                         RECOVERY_NONE, p->call->now);
 
     if (k == NULL)
         return;
@@ -49,7 +49,7 @@ static void refuse_connect(struct post *p, struct span nsp, const char *message)
     buf_add_char(&body, '}');
     if (!buf_ok(&body))
         store_no_memory(store, "refuse a namespace");
-    store_socket_gone(store, k->id, true, p->call->now);
+    store_socket_gone(store, k->id, GONE_OWED, p->call->now);
     owe(p, k, SIO_CONNECT_ERROR, buf_span(&body));
     buf_release(&body);
 }
@@ -124,7 +124,8 @@ static void connect_packet(struct post *p, const struct sio_packet *packet)
     bool back = k != NULL;
     if (k == NULL)
         k = store_socket_open(c->store, p->session, packet->nsp, p->call->rq->address,
-                              c->set->recovery_window_ms != 0, p->call->now);
+                              c->set->recovery_window_ms != 0 ? RECOVERY_BY_ID : RECOVERY_NONE,
+                              p->call->now);
     if (k != NULL) {
         k->greeting = owe(p, k, SIO_CONNECT, (struct span){ NULL, 0 });
         k->changed = true;
@@ -317,18 +318,21 @@ static void tell_too_much(const struct call *call, const struct session *session
                   (long long)set->max_queued_messages, (long long)set->max_queued_bytes);
 }
 
+enum bounds { BOUNDS_ONCE, BOUNDS_TWICE };
+
 /* Acknowledgements, echoes and complaints are owed to the client like anything else, so it may not
  * ask for more while too much waits for it. A POST that is a poll as well makes room itself: of
  * one whose peers have filled its queue it is taken, until its own answers are as much again
  * (TWICE); so is the rest of one that has begun. False: the call was answered. */
-static bool may_owe(struct call *call, struct session *session, bool twice)
+static bool may_owe(struct call *call, struct session *session, enum bounds bounds)
 {
     struct store *store = call->c->store;
     bool room = true;
 
     for (size_t i = 0; i < session->socket_count && room; i++) {
         struct member client = member_of(session, &session->sockets[i]);
-        room = twice ? !store_overflows(store, &client) : store_has_room(store, &client, 0);
+        room = bounds == BOUNDS_TWICE ? !store_overflows(store, &client)
+            : store_has_room(store, &client, 0);
     }
     if (room)
         return true;
@@ -357,7 +361,7 @@ static bool admissible(struct call *call, struct session *session)
         core_answer_error(call, 413, EIO_BAD_REQUEST, "Too many packets in one payload");
         return false;
     }
-    return may_owe(call, session, call->wait);
+    return may_owe(call, session, call->wait ? BOUNDS_TWICE : BOUNDS_ONCE);
 }
 
 /* How many bytes of the POST are applied. The session knows, whichever process did them: it may
@@ -431,7 +435,7 @@ void core_post(struct call *call, struct session *session)
         return;
     }
     packets.at = applied(call, session, mark);
-    if (packets.at == 0 ? !may_begin(call, session) : !may_owe(call, session, true))
+    if (packets.at == 0 ? !may_begin(call, session) : !may_owe(call, session, BOUNDS_TWICE))
         return;
     int64_t until = core_worked(c) + c->slice;
     while (status == EIO_OK && p.wrong == NULL && !p.over) {

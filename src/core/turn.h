@@ -139,9 +139,10 @@ void core_begin_held(struct core *c, const struct session *session);
  * none. */
 bool core_drop_held(struct core *c, int64_t session, int fd);
 
-/* Hold the call's connection as a poll of SESSION; SHARED with another process that holds it as
+/* Hold the call's connection as a poll of SESSION: here alone; or another process holds it as
  * well, and is told when it was answered. */
-void core_hold(struct call *call, const struct session *session, bool shared);
+enum held_where { HELD_HERE, HELD_TWICE };
+void core_hold(struct call *call, const struct session *session, enum held_where where);
 
 /* When the poll of SESSION is to be answered at the latest. */
 int64_t core_hold_until(const struct core *c, const struct session *session);

@@ -94,7 +94,7 @@ static void add_payload(struct ctl *c, struct buf *out, const struct said *s)
     }
     if (c->width != 0 && text.len > enough)
         text.len = enough;
-    text_add_json_line(&line, text, false);
+    text_add_json_line(&line, text, JSON_LINE_AS_IS);
     text_need(out, &line);
     text_add_safe(out, buf_span(&line));
     buf_release(&line);

@@ -56,8 +56,12 @@ static void figures_json(struct buf *out, const struct store_figures *f)
 }
 
 /* As on the page: each bucket holds those before it. */
-static void add_histogram(cJSON *object, const char *name, const struct histogram *h, bool time)
+enum measure { MEASURE_TIME, MEASURE_COUNT };
+
+static void add_histogram(cJSON *object, const char *name, const struct histogram *h,
+                          enum measure measure)
 {
+    bool time = measure == MEASURE_TIME;
     cJSON *histogram = cJSON_AddObjectToObject(object, name);
     cJSON *buckets = cJSON_AddObjectToObject(histogram, "buckets");
     uint64_t below = 0;
@@ -82,9 +86,9 @@ static void process_json(struct buf *out, const struct counters *k)
     cJSON *answers = cJSON_AddObjectToObject(object, "answers");
     for (size_t n = 0; n < STATS_STATUSES; n++)
         add_count(answers, stats_status_name(n), k->answers[n]);
-    add_histogram(object, "turn_seconds", &k->turn, true);
-    add_histogram(object, "turn_requests", &k->batch, false);
-    add_histogram(object, "commit_seconds", &k->commit, true);
+    add_histogram(object, "turn_seconds", &k->turn, MEASURE_TIME);
+    add_histogram(object, "turn_requests", &k->batch, MEASURE_COUNT);
+    add_histogram(object, "commit_seconds", &k->commit, MEASURE_TIME);
     json_add_line(out, object);
 }
 
@@ -129,8 +133,9 @@ static void print_figures(struct ctl *c, struct buf *out, const struct store_fig
 }
 
 /* On average; "-": nothing yet. */
-static void add_mean(struct buf *out, const struct histogram *h, bool time)
+static void add_mean(struct buf *out, const struct histogram *h, enum measure measure)
 {
+    bool time = measure == MEASURE_TIME;
     uint64_t count = stats_count(h);
     double mean = count != 0 ? (double)h->sum / (double)count : 0;
 
@@ -156,9 +161,9 @@ static void process_row(struct table *t, struct buf *out, const struct counters 
     buf_add_int(cell(t, out, TINT_NONE), (int64_t)k->hops);
     buf_add_int(cell(t, out, TINT_NONE), (int64_t)k->requests);
     buf_add_int(cell(t, out, errors != 0 ? TINT_WARN : TINT_NONE), (int64_t)errors);
-    add_mean(cell(t, out, TINT_NONE), &k->turn, true);
-    add_mean(cell(t, out, TINT_NONE), &k->batch, false);
-    add_mean(cell(t, out, TINT_NONE), &k->commit, true);
+    add_mean(cell(t, out, TINT_NONE), &k->turn, MEASURE_TIME);
+    add_mean(cell(t, out, TINT_NONE), &k->batch, MEASURE_COUNT);
+    add_mean(cell(t, out, TINT_NONE), &k->commit, MEASURE_TIME);
 }
 
 static void print_processes(struct ctl *c, struct buf *out, const struct stats_list *l)

@@ -97,8 +97,13 @@ static void member_row(struct ctl *c, struct listing *l, struct db_query *q)
 }
 
 /* All rows of Q, with its parameters bound. Ends Q. */
-static int read_rows(struct ctl *c, struct listing *l, struct db_query *q, bool members)
+enum rows { ROWS_CHANNELS, ROWS_MEMBERS };
+
+static int read_rows(struct ctl *c, struct listing *l, struct db_query *q, enum rows rows)
 {
+    bool members = rows == ROWS_MEMBERS;
+
+
     for (; db_next(q) == DB_ROW; l->rows++)
         if (c->json && members)
             member_json(c, l, q);
@@ -131,7 +136,7 @@ int ctl_channels(struct ctl *c)
     struct listing l = { 0 };
 
     table_init(&l.table, channel_columns, CHANNEL_COLUMNS);
-    int status = read_rows(c, &l, ctl_query(c, Q_channel_list), false) == -1
+    int status = read_rows(c, &l, ctl_query(c, Q_channel_list), ROWS_CHANNELS) == -1
                      ? ctl_fail_db(c, "list the channels")
                      : print(c, &l, "there are no channels");
     release(&l);
@@ -149,9 +154,9 @@ int ctl_who(struct ctl *c)
         db_put_text(q, 1, span_of(c->argument));
     else
         db_put_null(q, 1);
-    if (read_rows(c, &l, q, true) == -1
+    if (read_rows(c, &l, q, ROWS_MEMBERS) == -1
         || (c->all && c->argument == NULL
-            && read_rows(c, &l, ctl_query(c, Q_socket_alone), true) == -1))
+            && read_rows(c, &l, ctl_query(c, Q_socket_alone), ROWS_MEMBERS) == -1))
         status = ctl_fail_db(c, "list the members");
     if (status == CTL_OK)
         status = print(

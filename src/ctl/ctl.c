@@ -132,7 +132,7 @@ static int open_database(struct ctl *c, bool write)
     snprintf(path, sizeof path, "%s/pollux.db", c->dir);
     if (explain_access(c, path, write) != CTL_OK)
         return CTL_FAILED;
-    if (db_open(&c->db, path, false, true, BUSY_MS) == -1)
+    if (db_open(&c->db, path, DB_READ, BUSY_MS) == -1)
         return ctl_fail_db(c, "open the database");
     if (check_version(c) != CTL_OK)
         return CTL_FAILED;

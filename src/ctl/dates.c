@@ -124,13 +124,15 @@ bool time_read(const char *text, int64_t now_ms, int64_t *ms)
     return finish(&tm, more_ms, ms);
 }
 
-static void add(struct buf *out, int64_t ms, const char *format, bool utc, const char *end)
+enum zone { ZONE_LOCAL, ZONE_UTC };
+
+static void add(struct buf *out, int64_t ms, const char *format, enum zone zone, const char *end)
 {
     time_t t = (time_t)(ms >= 0 ? ms / 1000 : (ms - 999) / 1000);
     char text[64];
     struct tm tm;
 
-    if ((utc ? gmtime_r(&t, &tm) : localtime_r(&t, &tm)) == NULL
+    if ((zone == ZONE_UTC ? gmtime_r(&t, &tm) : localtime_r(&t, &tm)) == NULL
         || strftime(text, sizeof text, format, &tm) == 0) {
         buf_addf(out, "@%lld", (long long)ms);
         return;
@@ -142,20 +144,20 @@ static void add(struct buf *out, int64_t ms, const char *format, bool utc, const
 
 void time_add_date(struct buf *out, int64_t ms)
 {
-    add(out, ms, "%Y-%m-%d", false, NULL);
+    add(out, ms, "%Y-%m-%d", ZONE_LOCAL, NULL);
 }
 
 void time_add_clock(struct buf *out, int64_t ms)
 {
-    add(out, ms, "%H:%M:%S", false, "");
+    add(out, ms, "%H:%M:%S", ZONE_LOCAL, "");
 }
 
 void time_add(struct buf *out, int64_t ms)
 {
-    add(out, ms, "%Y-%m-%d %H:%M:%S", false, "");
+    add(out, ms, "%Y-%m-%d %H:%M:%S", ZONE_LOCAL, "");
 }
 
 void time_add_utc(struct buf *out, int64_t ms)
 {
-    add(out, ms, "%Y-%m-%dT%H:%M:%S", true, "Z");
+    add(out, ms, "%Y-%m-%dT%H:%M:%S", ZONE_UTC, "Z");
 }

@@ -84,10 +84,14 @@ static bool read_said(struct page *p, struct db_query *q)
     return buf_ok(&s->channel) && buf_ok(&s->name) && buf_ok(&s->body);
 }
 
-/* What is asked for of the ids in (AFTER, UPTO]; or, ANY, all of them. */
+/* What is asked for of the ids in (AFTER, UPTO], or all of them. */
+enum filter { FILTER_ASKED, FILTER_NONE };
+
 static void put_filter(const struct ctl *c, struct db_query *q, int64_t after, int64_t upto,
-                       bool any)
+                       enum filter filter)
 {
+    bool any = filter == FILTER_NONE;
+
     db_put_int(q, 1, after);
     db_put_int(q, 2, upto);
     if (c->argument != NULL && !any)
@@ -100,13 +104,14 @@ static void put_filter(const struct ctl *c, struct db_query *q, int64_t after, i
 }
 
 /* What passes the filter in (*AFTER, UPTO]; *AFTER becomes the last id looked at. */
-static int read_window(struct ctl *c, struct page *p, int64_t *after, int64_t upto, bool any)
+static int read_window(struct ctl *c, struct page *p, int64_t *after, int64_t upto,
+                       enum filter filter)
 {
     struct db_query *q = ctl_query(c, Q_message_window);
     size_t bytes = 0;
     bool well = true;
 
-    put_filter(c, q, *after, upto, any);
+    put_filter(c, q, *after, upto, filter);
     while (db_next(q) == DB_ROW && (well = read_said(p, q))) {
         struct said *s = &p->said[p->count - 1];
         bytes += s->body.len;
@@ -202,7 +207,7 @@ static int page_next_within(struct ctl *c, struct page *p, int64_t *after)
         return -1;
     if (newest <= *after)
         return 0;
-    if (read_window(c, p, after, upto, false) == -1
+    if (read_window(c, p, after, upto, FILTER_ASKED) == -1
         || (p->count != 0 && read_all_deliveries(c, p) == -1))
         return -1;
     return *after < newest;
@@ -223,7 +228,7 @@ int page_one(struct ctl *c, struct page *p, int64_t seq)
     p->count = 0;
     if (ctl_begin(c) == -1)
         return -1;
-    int code = read_window(c, p, &after, seq, true);
+    int code = read_window(c, p, &after, seq, FILTER_NONE);
     if (code == 0 && p->count != 0)
         code = read_all_deliveries(c, p);
     return ctl_end(c) == -1 || code == -1 ? -1 : p->count != 0;
@@ -271,7 +276,7 @@ int64_t page_last(struct ctl *c, int64_t n)
     while (n > 0 && at > start) {
         int64_t from = at - WINDOW > start ? at - WINDOW : start;
         struct db_query *q = ctl_query(c, Q_message_window_back);
-        put_filter(c, q, from, at, false);
+        put_filter(c, q, from, at, FILTER_ASKED);
         while (n > 0 && db_next(q) == DB_ROW)
             if (--n == 0)
                 from = db_int(q, 0) - 1;

@@ -33,7 +33,7 @@ void json_add_text(cJSON *object, const char *name, struct span text)
     struct buf quoted = BUF_EMPTY, safe = BUF_EMPTY;
 
     json_string_encode(&quoted, text);
-    text_add_json_line(&safe, buf_span(&quoted), true);
+    text_add_json_line(&safe, buf_span(&quoted), JSON_LINE_SAFE);
     memory.refused = memory.refused || !buf_ok(&quoted) || !buf_ok(&safe);
     cJSON_AddRawToObject(object, name, buf_text(&safe));
     buf_release(&quoted);
@@ -71,7 +71,8 @@ static void add_body(struct ctl *c, cJSON *object, const struct said *s)
     } else if (json_check(buf_span(&s->body), NULL) != JSON_OK) {
         json_add_text(object, "body", buf_span(&s->body));
     } else {
-        text_add_json_line(&line, buf_span(&s->body), c->terminal);
+        text_add_json_line(&line, buf_span(&s->body),
+                           c->terminal ? JSON_LINE_SAFE : JSON_LINE_AS_IS);
         memory.refused = memory.refused || !buf_ok(&line);
         cJSON_AddRawToObject(object, "body", buf_text(&line));
     }

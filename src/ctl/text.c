@@ -67,13 +67,13 @@ void text_add_safe(struct buf *out, struct span text)
 
 /* ---- JSON */
 
-void text_add_json_line(struct buf *out, struct span json, bool escape)
+void text_add_json_line(struct buf *out, struct span json, enum json_line how)
 {
     while (json.len != 0) {
         unsigned char c = (unsigned char)json.p[0];
         if (c < 0x20)
             buf_add_char(out, ' ');     /* valid JSON has these between tokens alone */
-        else if (escape && c >= 0x7f) {
+        else if (how == JSON_LINE_SAFE && c >= 0x7f) {
             add_char_safe(out, &json);
             continue;
         } else

@@ -16,10 +16,11 @@ enum tint { TINT_NONE, TINT_PEER, TINT_SERVER, TINT_DIM, TINT_BOLD, TINT_WARN };
  * as U+FFFD. */
 void text_add_safe(struct buf *out, struct span text);
 
-/* Append JSON (valid) on one line: line breaks between its tokens become spaces. ESCAPE: also
+/* Append JSON (valid) on one line: line breaks between its tokens become spaces. Or safe: also
  * write what text_add_safe() would not let through as escapes, which inside of JSON strings mean
  * the same. No other byte changes. */
-void text_add_json_line(struct buf *out, struct span json, bool escape);
+enum json_line { JSON_LINE_AS_IS, JSON_LINE_SAFE };
+void text_add_json_line(struct buf *out, struct span json, enum json_line how);
 
 /* Append JSON (valid) over several lines, each begun by INDENT spaces; safe as by
  * text_add_safe(). */

@@ -106,10 +106,12 @@ static bool watch(struct fcgi *f, int fd, bool watched, uint32_t events, uint64_
            || epoll_put(f, watched ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, fd, events, tag) == 0;
 }
 
-/* Watch the connection FD for its next request. */
-static bool keep(struct fcgi *f, int fd, bool watched)
+/* Watch the connection FD for its next request: so far it is watched for something else, or not. */
+enum watching { WATCHED_NOT, WATCHED_ELSE };
+
+static bool keep(struct fcgi *f, int fd, enum watching watching)
 {
-    return watch(f, fd, watched, EPOLLIN | EPOLLRDHUP, TAG_KEPT | (unsigned)fd);
+    return watch(f, fd, watching == WATCHED_ELSE, EPOLLIN | EPOLLRDHUP, TAG_KEPT | (unsigned)fd);
 }
 
 static bool make_room(struct fcgi *f, int fd)
@@ -129,12 +131,12 @@ static bool make_room(struct fcgi *f, int fd)
     return true;
 }
 
-/* C's request is over. WATCHED: it is watched, but not for the next request. */
-static void end_request(struct fcgi *f, struct conn c, bool watched)
+/* C's request is over. */
+static void end_request(struct fcgi *f, struct conn c, enum watching watching)
 {
     bool gone = c.kept && f->kept[c.fd] == KEPT_GONE;
     bool idle = c.keep && !gone && !f->stopped && make_room(f, c.fd)
-                && ((c.kept && !watched) || keep(f, c.fd, watched));
+                && ((c.kept && watching == WATCHED_NOT) || keep(f, c.fd, watching));
 
     if ((size_t)c.fd < f->kept_cap)
         f->kept[c.fd] = KEPT_BUSY;
@@ -281,7 +283,7 @@ static bool end_half(struct fcgi *f, int slot, enum cut why, struct request *rq)
     halves_take(&f->halves, slot, &f->in);
     say_given_up(why);
     if (kept)
-        keep(f, fd, true);
+        keep(f, fd, WATCHED_ELSE);
     else
         epoll_ctl(f->epoll, EPOLL_CTL_DEL, fd, NULL);
     return hand_on(f, fd, kept, why, rq);
@@ -314,16 +316,19 @@ static bool hold_half(struct fcgi *f, int fd, bool kept, struct request *rq)
 }
 
 /* Hear the first part of a request on FD, which nearly always is all of it. True: it is to be
- * answered. FRESH: FD has just been taken, and its web server may be about to write. */
-static bool hear_first(struct fcgi *f, int fd, bool kept, bool fresh, struct request *rq)
+ * answered. FIRST_FRESH: FD has just been taken, and its web server may be about to write. */
+enum first { FIRST, FIRST_FRESH, FIRST_KEPT };
+
+static bool hear_first(struct fcgi *f, int fd, enum first first, struct request *rq)
 {
+    bool kept = first == FIRST_KEPT;
     records_clear(&f->in);
     enum arrival arrival = receive(f, &f->in, fd);
     bool nothing = arrival == ARRIVAL_MORE && records_at_rest(&f->in);
 
     if (kept && nothing)
         f->kept[fd] = KEPT_IDLE;
-    else if (fresh && nothing)
+    else if (first == FIRST_FRESH && nothing)
         f->fresh[f->fresh_count++] = fd;
     else if (arrival == ARRIVAL_MORE)
         return hold_half(f, fd, kept, rq);
@@ -339,7 +344,7 @@ static bool hear_begin(struct fcgi *f, int slot, struct request *rq)
 
     halves_drop(&f->halves, slot);
     epoll_ctl(f->epoll, EPOLL_CTL_DEL, fd, NULL);
-    return hear_first(f, fd, false, false, rq);
+    return hear_first(f, fd, FIRST, rq);
 }
 
 static bool hear_half(struct fcgi *f, int slot, struct request *rq)
@@ -365,7 +370,7 @@ static bool hear_asking(struct fcgi *f, int asking, struct request *rq)
     if (asking < 0)
         return hear_half(f, -1 - asking, rq);
     f->kept[asking] = KEPT_BUSY;
-    return hear_first(f, asking, true, false, rq);
+    return hear_first(f, asking, FIRST_KEPT, rq);
 }
 
 /* The next of those whose time is over. */
@@ -477,12 +482,12 @@ static bool fcgi_next(struct host *h, struct request *rq)
         if ((f->drained = (fd = take_connection(f)) == -1))
             break;
         f->taken++;
-        if (hear_first(f, fd, false, true, rq))
+        if (hear_first(f, fd, FIRST_FRESH, rq))
             return true;
     }
     wait_for_fresh(f);
     while (f->fresh_count != 0)
-        if (hear_first(f, f->fresh[--f->fresh_count], false, false, rq))
+        if (hear_first(f, f->fresh[--f->fresh_count], FIRST, rq))
             return true;
     return false;
 }
@@ -585,9 +590,9 @@ static void fcgi_answer(struct host *h, struct conn c, bool parked, struct span 
     struct span rest = { out->data + sent, buf_ok(out) ? out->len - (size_t)sent : 0 };
     c.keep = c.keep && buf_ok(out);
     if (rest.len == 0)
-        end_request(f, c, parked && !c.kept);
+        end_request(f, c, parked && !c.kept ? WATCHED_ELSE : WATCHED_NOT);
     else if (!keep_output(f, c, parked, rest))
-        end_request(f, (struct conn){ c.fd, c.id, false, c.kept }, false);
+        end_request(f, (struct conn){ c.fd, c.id, false, c.kept }, WATCHED_NOT);
 }
 
 /* Write on where a socket has room again. True when the answer is out, or cannot ever be: then its
@@ -615,7 +620,7 @@ static void continue_outputs(struct fcgi *f)
         struct output *o = *link;
         if (continue_output(o)) {
             *link = o->next;
-            end_request(f, o->conn, true);
+            end_request(f, o->conn, WATCHED_ELSE);
             buf_release(&o->rest);
             free(o);
         } else {

@@ -71,7 +71,7 @@ void signaling_left(struct signaling *g, const struct socket *socket)
     struct socket k = *socket;          /* a copy: its going moves the session's */
 
     absence_part_all(g, &k, 0);
-    store_socket_gone(g->store, k.id, false, g->now);
+    store_socket_gone(g->store, k.id, GONE_ALTOGETHER, g->now);
 }
 
 void signaling_lost(struct signaling *g, struct session *session)
@@ -82,7 +82,7 @@ void signaling_lost(struct signaling *g, struct session *session)
         /* each of these takes it out of the list */
         const struct socket *k = &session->sockets[0];
         if (k->gone_ms != 0)
-            store_socket_gone(g->store, k->id, false, g->now);
+            store_socket_gone(g->store, k->id, GONE_ALTOGETHER, g->now);
         else if (g->set->recovery_window_ms == 0)
             signaling_left(g, k);
         else
@@ -115,7 +115,7 @@ void absence_disconnect(struct signaling *g, const struct session *session, cons
     struct message m = { .type = SIO_DISCONNECT };
 
     say_message(g, &m, &one, 0);
-    store_socket_gone(g->store, k->id, true, g->now);
+    store_socket_gone(g->store, k->id, GONE_OWED, g->now);
 }
 
 /* M, a member of the channel QUIET, goes. True: it was there, and is told. */
@@ -129,7 +129,7 @@ static bool dismiss(struct signaling *g, const struct member *m, int64_t quiet)
         return false;
     absence_part_all(g, &k, quiet);
     if (session == NULL)
-        store_socket_gone(g->store, k.id, false, g->now);
+        store_socket_gone(g->store, k.id, GONE_ALTOGETHER, g->now);
     else
         absence_disconnect(g, session, &k);
     return session != NULL;

@@ -144,7 +144,7 @@ void store_forget(struct store *s)
         drop(s, e);
     }
     store_forget_numbers(s);
-    s->rooms.epoch++;
+    s->known.epoch++;
     end_turn(s);
 }
 
@@ -153,7 +153,7 @@ void store_forget_resting(struct store *s)
     drop_resting(s);
     store_forget_numbers(s);
     s->requests.are_read = false;
-    s->rooms.epoch++;
+    s->known.epoch++;
 }
 
 /* ---- objects */

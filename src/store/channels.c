@@ -39,70 +39,70 @@ static bool add_member(struct store *s, struct members *m, const struct member *
 
 /* ---- channels as they were last read */
 
-static struct room *place_of(struct store *s, int64_t channel)
+static struct known_channel *place_of(struct store *s, int64_t channel)
 {
-    return &s->rooms.list[(uint64_t)channel % ROOMS];
+    return &s->known.list[(uint64_t)channel % KNOWN_MOST];
 }
 
-static struct room *find_room(struct store *s, int64_t channel)
+static struct known_channel *find_known(struct store *s, int64_t channel)
 {
-    struct room *room = place_of(s, channel);
+    struct known_channel *k = place_of(s, channel);
 
-    return room->id == channel && room->epoch == s->rooms.epoch ? room : NULL;
+    return k->id == channel && k->epoch == s->known.epoch ? k : NULL;
 }
 
 static size_t place_of_name(struct span nsp, struct span name)
 {
-    return hash_on(hash_on(HASH_BASIS, nsp), name) % ROOMS;
+    return hash_on(hash_on(HASH_BASIS, nsp), name) % KNOWN_MOST;
 }
 
-static bool is_named(const struct room *room, struct span nsp, struct span name)
+static bool is_named(const struct known_channel *k, struct span nsp, struct span name)
 {
-    return room->key_len == nsp.len + 1 + name.len && memcmp(room->key, nsp.p, nsp.len) == 0
-           && room->key[nsp.len] == '\0'
-           && memcmp(room->key + nsp.len + 1, name.p, name.len) == 0;
+    return k->key_len == nsp.len + 1 + name.len && memcmp(k->key, nsp.p, nsp.len) == 0
+           && k->key[nsp.len] == '\0'
+           && memcmp(k->key + nsp.len + 1, name.p, name.len) == 0;
 }
 
-static struct room *find_named(struct store *s, struct span nsp, struct span name)
+static struct known_channel *find_named(struct store *s, struct span nsp, struct span name)
 {
-    struct room *room = find_room(s, s->rooms.named[place_of_name(nsp, name)]);
+    struct known_channel *k = find_known(s, s->known.named[place_of_name(nsp, name)]);
 
-    return room != NULL && room->id != 0 && is_named(room, nsp, name) ? room : NULL;
+    return k != NULL && k->id != 0 && is_named(k, nsp, name) ? k : NULL;
 }
 
 /* CHANNEL has this name. Without memory it is read again the next time. */
-static void keep_room(struct store *s, int64_t channel, struct span nsp, struct span name)
+static void keep_known(struct store *s, int64_t channel, struct span nsp, struct span name)
 {
-    struct room *room = place_of(s, channel);
+    struct known_channel *k = place_of(s, channel);
     size_t len = nsp.len + 1 + name.len;
 
-    room->id = 0;
-    if (len > room->key_cap) {
-        char *key = realloc(room->key, len);
+    k->id = 0;
+    if (len > k->key_cap) {
+        char *key = realloc(k->key, len);
         if (key == NULL)
             return;
-        room->key = key;
-        room->key_cap = len;
+        k->key = key;
+        k->key_cap = len;
     }
-    memcpy(room->key, nsp.p, nsp.len);
-    room->key[nsp.len] = '\0';
-    memcpy(room->key + nsp.len + 1, name.p, name.len);
-    room->key_len = len;
-    room->id = channel;
-    room->epoch = s->rooms.epoch;
-    room->listed = false;
-    s->rooms.named[place_of_name(nsp, name)] = channel;
+    memcpy(k->key, nsp.p, nsp.len);
+    k->key[nsp.len] = '\0';
+    memcpy(k->key + nsp.len + 1, name.p, name.len);
+    k->key_len = len;
+    k->id = channel;
+    k->epoch = s->known.epoch;
+    k->listed = false;
+    s->known.named[place_of_name(nsp, name)] = channel;
 }
 
 /* Who is in CHANNEL changes. */
-static void forget_room(struct store *s, int64_t channel)
+static void forget_known(struct store *s, int64_t channel)
 {
-    struct room *room = find_room(s, channel);
+    struct known_channel *k = find_known(s, channel);
 
-    if (room == NULL)
+    if (k == NULL)
         return;
-    room->id = 0;
-    room->listed = false;
+    k->id = 0;
+    k->listed = false;
 }
 
 void store_unlist(struct store *s, int64_t socket)
@@ -110,14 +110,14 @@ void store_unlist(struct store *s, int64_t socket)
     struct channel channel = { .id = 0 };
 
     while (engine_channel_of(s->engine, socket, channel.id, &channel))
-        forget_room(s, channel.id);
+        forget_known(s, channel.id);
 }
 
-void store_release_rooms(struct store *s)
+void store_release_known(struct store *s)
 {
-    for (size_t i = 0; i < ROOMS; i++) {
-        free(s->rooms.list[i].key);
-        members_release(&s->rooms.list[i].members);
+    for (size_t i = 0; i < KNOWN_MOST; i++) {
+        free(s->known.list[i].key);
+        members_release(&s->known.list[i].members);
     }
 }
 
@@ -127,12 +127,12 @@ int64_t store_channel(struct store *s, struct span nsp, struct span name)
 {
     if (!store_begin(s))
         return 0;
-    const struct room *room = find_named(s, nsp, name);
-    if (room != NULL)
-        return room->id;
+    const struct known_channel *k = find_named(s, nsp, name);
+    if (k != NULL)
+        return k->id;
     int64_t id = engine_channel(s->engine, nsp, name);
     if (id != 0)
-        keep_room(s, id, nsp, name);
+        keep_known(s, id, nsp, name);
     return id;
 }
 
@@ -154,7 +154,7 @@ void store_join(struct store *s, int64_t channel, int64_t socket, const char *ro
     if (!store_begin(s))
         return;
     engine_add_member(s->engine, channel, socket, role, now);
-    forget_room(s, channel);
+    forget_known(s, channel);
 }
 
 void store_part(struct store *s, int64_t channel, int64_t socket)
@@ -162,7 +162,7 @@ void store_part(struct store *s, int64_t channel, int64_t socket)
     if (!store_begin(s))
         return;
     engine_drop_member(s->engine, channel, socket);
-    forget_room(s, channel);
+    forget_known(s, channel);
 }
 
 /* ---- members */
@@ -170,20 +170,20 @@ void store_part(struct store *s, int64_t channel, int64_t socket)
 /* The members of CHANNEL, in the order of their joining. */
 static const struct members *members_of(struct store *s, int64_t channel)
 {
-    struct room *room = find_room(s, channel);
+    struct known_channel *k = find_known(s, channel);
 
-    if (room == NULL) {
-        room = place_of(s, channel);    /* without a name until somebody asks for it */
-        room->id = channel;
-        room->epoch = s->rooms.epoch;
-        room->listed = false;
-        room->key_len = 0;
+    if (k == NULL) {
+        k = place_of(s, channel);       /* without a name until somebody asks for it */
+        k->id = channel;
+        k->epoch = s->known.epoch;
+        k->listed = false;
+        k->key_len = 0;
     }
-    if (!room->listed) {
-        engine_members(s->engine, channel, &room->members);
-        room->listed = !s->failure.failed;
+    if (!k->listed) {
+        engine_members(s->engine, channel, &k->members);
+        k->listed = !s->failure.failed;
     }
-    return &room->members;
+    return &k->members;
 }
 
 static bool is_listed(const struct members *m, int64_t socket)

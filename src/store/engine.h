@@ -136,8 +136,7 @@ void engine_attach_socket(struct engine *e, int64_t id, int64_t session);
 void engine_socket_away(struct engine *e, int64_t id, int64_t now, int64_t leave_ms);
 void engine_socket_left(struct engine *e, int64_t id);
 
-/* It has gone: and stays in its session for what it is owed, or not. */
-enum gone { GONE_OWED, GONE_ALTOGETHER };
+/* It has gone. */
 void engine_socket_gone(struct engine *e, int64_t id, enum gone how, int64_t now);
 
 /* ---- channels: see store_channel() and its like */

@@ -215,19 +215,19 @@ static bool is_of_the_turn(struct store *s, struct session *session)
     return unsent == 0 || (unsent == fresh && session->socket_count == 1);
 }
 
-void store_owed(struct store *s, struct session *session, bool again, size_t limit)
+void store_owed(struct store *s, struct session *session, enum owed_which which, size_t limit)
 {
     struct reading *r = &s->reading;
 
     *r = (struct reading){ .session = session, .at = QUEUE_SHORT };
     if (session->socket_count == 0 || !store_begin(s))
         return;
-    if (!again && is_of_the_turn(s, session)) {
+    if (which == OWED_UNSENT && is_of_the_turn(s, session)) {
         r->at = 0;
         return;
     }
     store_write_deliveries(s);
-    if (again)
+    if (which == OWED_AGAIN)
         r->cursor = engine_answered(s->engine, session->id, session->poll);
     else
         r->cursor = engine_owed(s->engine, session->id,
@@ -377,7 +377,7 @@ static void drop_settled_sockets(struct store *s, struct session *session, int64
         const struct socket *k = &session->sockets[i];
         if (k->gone_ms != 0 && !queue_ends(s, read_queue(s, session, i), k->id, &first, &last)
             && !s->failure.failed)
-            store_socket_gone(s, k->id, false, now);    /* takes it out of the list */
+            store_socket_gone(s, k->id, GONE_ALTOGETHER, now);    /* takes it out of the list */
         else
             i++;
     }

@@ -73,13 +73,13 @@ struct socket *store_socket(struct session *session, struct span nsp)
 }
 
 struct socket *store_socket_open(struct store *s, struct session *session, struct span nsp,
-                                 struct span address, bool recoverable, int64_t now)
+                                 struct span address, enum recovery recovery, int64_t now)
 {
     struct socket k = { .session = session->id };
 
     if (!store_begin(s))
         return NULL;
-    if (id_make(k.public) == -1 || (recoverable && id_make(k.private) == -1)) {
+    if (id_make(k.public) == -1 || (recovery == RECOVERY_BY_ID && id_make(k.private) == -1)) {
         failure_note(&s->failure, "cannot make a socket id: the kernel gives no random numbers");
         return NULL;
     }
@@ -192,18 +192,18 @@ static void mark_gone(struct store *s, int64_t id, int64_t now)
     session->sockets[i].private[0] = '\0';
 }
 
-void store_socket_gone(struct store *s, int64_t id, bool keep, int64_t now)
+void store_socket_gone(struct store *s, int64_t id, enum gone how, int64_t now)
 {
     if (!store_begin(s))
         return;
     store_unlist(s, id);
-    if (keep) {
+    if (how == GONE_OWED) {
         mark_gone(s, id, now);
     } else {
         detach(s, id);
         store_arrive(s, &(struct arriving){ .socket = id }, 0);
     }
-    engine_socket_gone(s->engine, id, keep ? GONE_OWED : GONE_ALTOGETHER, now);
+    engine_socket_gone(s->engine, id, how, now);
     engine_drop_former(s->engine, id);
 }
 

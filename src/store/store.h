@@ -195,10 +195,11 @@ void store_session_due_done(struct store *s, struct session *session);
 /* SESSION's socket in namespace NSP that has not gone; NULL: none. */
 struct socket *store_socket(struct session *session, struct span nsp);
 
-/* Add a socket in NSP to SESSION, of a client at ADDRESS, with a fresh public id and, if
- * RECOVERABLE, a private one. NULL when the store failed. May move SESSION's other sockets. */
+/* Add a socket in NSP to SESSION, of a client at ADDRESS, with a fresh public id and, if it can be
+ * recovered, a private one. NULL when the store failed. May move SESSION's other sockets. */
+enum recovery { RECOVERY_NONE, RECOVERY_BY_ID };
 struct socket *store_socket_open(struct store *s, struct session *session, struct span nsp,
-                                 struct span address, bool recoverable, int64_t now);
+                                 struct span address, enum recovery recovery, int64_t now);
 
 /* Find a socket by its private id, which those that have gone have no longer, its public id, or
  * its number: a copy in *OUT. */
@@ -212,11 +213,13 @@ bool store_socket_by_id(struct store *s, int64_t id, struct socket *out);
 struct socket *store_socket_recover(struct store *s, struct session *session,
                                     const struct socket *from, int64_t offset, int64_t now);
 
-/* Take the socket ID off its session: away since NOW, to leave its channels at LEAVE_MS; or for
- * good. One that is gone gets nothing more unless KEEP leaves it its session for what it is still
- * owed. */
+/* Take the socket ID off its session: away since NOW, to leave its channels at LEAVE_MS. */
 void store_socket_away(struct store *s, int64_t id, int64_t now, int64_t leave_ms);
-void store_socket_gone(struct store *s, int64_t id, bool keep, int64_t now);
+
+/* It has gone for good: and stays in its session for what it is still owed; or is owed nothing
+ * more. */
+enum gone { GONE_OWED, GONE_ALTOGETHER };
+void store_socket_gone(struct store *s, int64_t id, enum gone how, int64_t now);
 
 /* A socket that is away since before SINCE: a copy in *OUT; false: none. Begins no transaction
  * when there is none. */
@@ -331,7 +334,7 @@ int64_t store_deliver(struct store *s, int64_t seq, size_t size, const struct me
 /* A client as a recipient, for store_has_room() and store_deliver(). */
 struct member member_of(const struct session *session, const struct socket *socket);
 
-/* What SESSION is owed and was not sent yet, in order, at most LIMIT; or AGAIN what its last
+/* What SESSION is owed and was not sent yet, in order, at most LIMIT; or again what its last
  * poll's answer held. Begin with store_owed(), take each with store_owed_next(), always end with
  * store_owed_done(). Spans are lent until the next call. */
 struct owed {
@@ -342,7 +345,8 @@ struct owed {
     unsigned attachments;
 };
 
-void store_owed(struct store *s, struct session *session, bool again, size_t limit);
+enum owed_which { OWED_UNSENT, OWED_AGAIN };
+void store_owed(struct store *s, struct session *session, enum owed_which which, size_t limit);
 bool store_owed_next(struct store *s, struct owed *o);
 void store_owed_done(struct store *s);
 

@@ -19,7 +19,7 @@ int store_open(struct store **out, const struct settings *set, struct buf *why)
     }
     s->set = set;
     s->cache.rest.newer = s->cache.rest.older = &s->cache.rest;
-    s->rooms.epoch = 1;
+    s->known.epoch = 1;
     if (getrandom(&s->requests.seen.key, sizeof s->requests.seen.key, 0) == -1)
         s->requests.seen.key = (uint64_t)(uintptr_t)s;
     if (engine_open(&s->engine, set, &s->failure, why) == 0)
@@ -35,7 +35,7 @@ void store_close(struct store *s)
         return;
     store_forget(s);
     store_forget_requests(s);
-    store_release_rooms(s);
+    store_release_known(s);
     store_release_woken(s);
     free(s->deliveries.list);
     free(s->said.list);

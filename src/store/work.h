@@ -61,10 +61,10 @@ struct requests {
     int64_t marks_ms;                   /* when it was that they came */
 };
 
-#define ROOMS 512
+#define KNOWN_MOST 512
 
 /* A channel as it was last read, for as long as nobody stores anything else. */
-struct room {
+struct known_channel {
     int64_t id;                         /* 0: none */
     uint64_t epoch;                     /* the one it was read in */
     char *key;                          /* its namespace, a NUL, its name */
@@ -74,10 +74,10 @@ struct room {
 };
 
 /* channels.c's */
-struct rooms {
+struct known_channels {
     uint64_t epoch;                     /* what was read before it began is out of date */
-    struct room list[ROOMS];            /* each in the place that its id gives */
-    int64_t named[ROOMS];               /* their ids, each in the place that its name gives */
+    struct known_channel list[KNOWN_MOST];            /* each in the place that its id gives */
+    int64_t named[KNOWN_MOST];               /* their ids, each in the place that its name gives */
 };
 
 /* What a message of the turn says, in said.words. */
@@ -130,7 +130,7 @@ struct store {
     struct failure failure;             /* of this turn: it must be rolled back */
     struct cache cache;
     struct requests requests;
-    struct rooms rooms;
+    struct known_channels known;
     struct said said;
     struct deliveries deliveries;
     struct reading reading;
@@ -184,7 +184,7 @@ void store_forget_requests(struct store *s);
 
 /* SOCKET is about to go away or has come back: read who is in its channels again. */
 void store_unlist(struct store *s, int64_t socket);
-void store_release_rooms(struct store *s);
+void store_release_known(struct store *s);
 
 /* ---- said.c */
 

@@ -71,7 +71,7 @@ struct asker *asker_open(const struct rig *r)
     struct db *db;
 
     snprintf(path, sizeof path, "%s/pollux.db", r->set.store);
-    assert_int_equal(db_open(&db, path, false, true, 1000), 0);
+    assert_int_equal(db_open(&db, path, DB_READ, 1000), 0);
     assert_int_equal(db_prepare(db, statements, STATEMENTS), 0);
     return (struct asker *)db;
 }

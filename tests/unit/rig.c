@@ -242,7 +242,7 @@ int64_t rig_sql(const struct rig *r, const char *sql)
     struct db *db;
 
     snprintf(path, sizeof path, "%s/pollux.db", r->set.store);
-    assert_int_equal(db_open(&db, path, false, true, 1000), 0);
+    assert_int_equal(db_open(&db, path, DB_READ, 1000), 0);
     int64_t value = db_scalar(db, sql, -1);
     db_close(db);
     return value;

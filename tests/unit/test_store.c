@@ -30,7 +30,7 @@ static void write_sql(const struct rig *r, const char *sql)
     struct db *db;
 
     snprintf(path, sizeof path, "%s/pollux.db", r->set.store);
-    assert_int_equal(db_open(&db, path, false, false, 1000), 0);
+    assert_int_equal(db_open(&db, path, DB_WRITE, 1000), 0);
     assert_int_equal(db_exec(db, sql), 0);
     db_close(db);
 }
@@ -527,7 +527,7 @@ static char *schema_of(const struct rig *r)
     struct db *db;
 
     snprintf(path, sizeof path, "%s/pollux.db", r->set.store);
-    assert_int_equal(db_open(&db, path, false, true, 1000), 0);
+    assert_int_equal(db_open(&db, path, DB_READ, 1000), 0);
     assert_true(db_scalar_text(
         db,
         "SELECT group_concat(line, char(10)) FROM (SELECT m.name || ' ' || coalesce(c.name || ' ' "

@@ -75,7 +75,7 @@ static void set_up_library(void)
     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 }
 
-int db_open(struct db **out, const char *path, bool create, bool read_only, int busy_ms)
+int db_open(struct db **out, const char *path, enum db_access access, int busy_ms)
 {
     struct db *db = calloc(1, sizeof *db);
 
@@ -84,9 +84,10 @@ int db_open(struct db **out, const char *path, bool create, bool read_only, int 
         return -1;
     db->busy_ms = busy_ms;
     set_up_library();
-    if (create && create_private(db, path) == -1)
+    if (access == DB_CREATE && create_private(db, path) == -1)
         return -1;
-    int flags = (read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE) | SQLITE_OPEN_NOMUTEX;
+    int flags = (access == DB_READ ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE)
+                | SQLITE_OPEN_NOMUTEX;
     int code = sqlite3_open_v2(path, &db->lite, flags, NULL);
     if (code != SQLITE_OK)
         return fail(db, code);

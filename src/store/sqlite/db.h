@@ -30,10 +30,11 @@ enum db_cause {
     DB_CAUSE_OTHER
 };
 
-/* Open PATH; create it (mode 0600) when CREATE. READ_ONLY: for tools. On failure *DB still is a
- * handle that db_error() explains and db_close() takes (NULL only without memory). BUSY_MS: how
- * long a lock is waited for. */
-int db_open(struct db **db, const char *path, bool create, bool read_only, int busy_ms);
+/* Open PATH: to read alone, for tools; to write; or create it (mode 0600) besides. On failure *DB
+ * still is a handle that db_error() explains and db_close() takes (NULL only without memory).
+ * BUSY_MS: how long a lock is waited for. */
+enum db_access { DB_READ, DB_WRITE, DB_CREATE };
+int db_open(struct db **db, const char *path, enum db_access access, int busy_ms);
 void db_close(struct db *db);
 
 /* Run SQL, one or more statements without results that matter. */

@@ -264,7 +264,7 @@ static int open_file(struct engine *e, struct buf *why)
     if (make_directory(e->set->store, why) == -1)
         return -1;
     snprintf(path, sizeof path, "%s/pollux.db", e->set->store);
-    if (db_open(&e->db, path, true, false, BUSY_MS) == -1)
+    if (db_open(&e->db, path, DB_CREATE, BUSY_MS) == -1)
         return lite_explain(e, "open the database", why);
     if (prepare_patiently(e, why) == -1)
         return -1;
@@ -318,7 +318,7 @@ int engine_probe(const struct settings *set, struct buf *why)
                  strerror(errno), (long)geteuid());
         return -1;
     }
-    if (db_open(&e.db, path, false, true, BUSY_MS) == -1)
+    if (db_open(&e.db, path, DB_READ, BUSY_MS) == -1)
         code = lite_explain(&e, "open the database", why);
     else if (read_version(&e, why) == -1)
         code = -1;

@@ -210,7 +210,7 @@ static int open_keeper(struct keeper *k, const struct settings *set)
     char path[PATH_MAX];
 
     snprintf(path, sizeof path, "%s/pollux.db", set->store);
-    if (db_open(&k->db, path, false, false, KEEPER_BUSY_MS) == -1
+    if (db_open(&k->db, path, DB_WRITE, KEEPER_BUSY_MS) == -1
         || db_exec(k->db, set->durability == DURABILITY_FULL ? "PRAGMA synchronous = FULL"
                                                              : "PRAGMA synchronous = NORMAL")
                == -1
