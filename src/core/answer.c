@@ -20,11 +20,11 @@ const char *core_who(const struct call *call, const struct session *session)
 
 /* ---- making them */
 
-/* Remember that H is to get what stands in c->out from AT on, an answer of STATUS. False without
- * memory: the turn fails, and H is still the caller's. */
 /* Was the request held? */
 enum waited { WAITED_NOT, WAITED };
 
+/* Remember that H is to get what stands in c->out from AT on, an answer of STATUS. False without
+ * memory: the turn fails, and H is still the caller's. */
 static bool add_answer(struct core *c, const struct held *h, enum waited waited, size_t at,
                        int status)
 {
