@@ -17,6 +17,8 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "base/places.h"
+
 #define ENV_PREFIX "POLLUX_"
 #define LONGEST_LINE 196        /* libinih splits longer ones without a word */
 #define LONGEST_WORD 180        /* what fits on a line of its own, behind any key */
@@ -466,15 +468,12 @@ static bool is_url_path(const char *value)
 static int check_folder(const struct key *key, const char *value, const struct origin *at,
                         struct buf *why)
 {
-    if (is_url_path(value) && value[strlen(value) - 1] == '/')
+    if (*value == '\0' || (is_url_path(value) && value[strlen(value) - 1] == '/'))
         return 0;
     begin_why(why, at, key);
-    if (*value == '\0')
-        buf_add_text(why, "has no value");
-    else
-        buf_addf(why, "is \"%s\"", value);
-    buf_add_text(why, "; it begins and ends with '/' and holds no space, ?, #, %, quote or "
-                      "backslash, like /socket.io/");
+    buf_addf(why, "is \"%s\"; it begins and ends with '/' and holds no space, ?, #, %%, quote or "
+                  "backslash, like /socket.io/, or it is empty",
+             value);
     return -1;
 }
 
@@ -512,11 +511,8 @@ static int put_directory(struct settings *s, const struct key *key, char *text,
 static int set_directory(struct settings *s, const struct key *key, const char *value,
                          const struct origin *at, struct buf *why)
 {
-    if (*value == '\0') {
-        begin_why(why, at, key);
-        buf_add_text(why, "has no value; name a directory, like /var/lib/pollux");
-        return -1;
-    }
+    if (*value == '\0')
+        return put_text(s, key, strdup(""), why);
     char *text = absolute(at->directory, value);
     if (text != NULL)
         return put_directory(s, key, text, at, why);
@@ -564,6 +560,8 @@ static int set_text(struct settings *s, const struct key *key, const char *value
 static int set(struct settings *s, const struct key *key, const char *value,
                const struct origin *at, struct buf *why)
 {
+    if (key->offset == offsetof(struct settings, max_payload_bytes))
+        s->payload_given = true;
     switch (key->kind) {
     case KIND_INT:
         return set_int(s, key, value, at, why);
@@ -840,7 +838,7 @@ static int check_together(const struct settings *s, struct buf *why)
                  s->max_queued_bytes, s->max_payload_bytes);
         return -1;
     }
-    if (strcmp(s->metrics_path, s->path) == 0) {
+    if (s->path[0] != '\0' && strcmp(s->metrics_path, s->path) == 0) {
         buf_clear(why);
         buf_addf(why,
                  "settings: metrics_path and path are both %s, so that no client could connect; "
@@ -857,6 +855,11 @@ int settings_read(struct settings *s, const char *file, char *const envp[], stru
         return -1;
     if (file != NULL && read_file(s, file, why) == -1)
         return -1;
+    if (file != NULL && (s->file = strdup(file)) == NULL) {
+        buf_clear(why);
+        buf_addf(why, "%s: no memory for the settings", file);
+        return -1;
+    }
     if (read_environment(s, envp, why) == -1)
         return -1;
     return check_together(s, why);
@@ -871,6 +874,26 @@ void settings_release(struct settings *s)
             *text = NULL;
         }
     }
+    free(s->file);
+    s->file = NULL;
+}
+
+int settings_place(struct settings *s, struct buf *why)
+{
+    if (s->store[0] != '\0')
+        return 0;
+    char *store = places_store(why);
+    if (store == NULL)
+        return -1;
+    free(s->store);
+    s->store = store;
+    return 0;
+}
+
+void settings_fit_fcgid(struct settings *s)
+{
+    if (!s->payload_given)
+        s->max_payload_bytes = SETTINGS_FCGID_PAYLOAD;
 }
 
 /* ---- printing -------------------------------------------------------------------------------- */

@@ -18,6 +18,8 @@ struct settings {
 #define SETTING_TEXT(name, fallback, form, help) char *name;
 #define SETTING_CHOICE(name, fallback, choices, help) int name;
 #include "base/settings.def"
+    char *file;                 /* which was read; NULL: none */
+    bool payload_given;         /* somebody has said max_payload_bytes */
 };
 
 /* Fill S with the defaults, then what FILE says (NULL: no file), then the environment ENVP (as
@@ -26,6 +28,14 @@ struct settings {
  * S is to be released in either case. */
 int settings_read(struct settings *s, const char *file, char *const envp[], struct buf *why);
 void settings_release(struct settings *s);
+
+/* If S names no store, choose one (see places.h). 0, or -1 with a sentence in WHY. */
+int settings_place(struct settings *s, struct buf *why);
+
+/* Bodies that Apache's mod_fcgid refuses by itself, as it comes, are not offered to clients, unless
+ * somebody has said so. */
+#define SETTINGS_FCGID_PAYLOAD 120000
+void settings_fit_fcgid(struct settings *s);
 
 /* Append S as an INI file that settings_read() reads back: each key with its explanation as a
  * comment. */

@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+#include "core/refusal.h"
+
 /* when there is not even the memory for saying so */
 #define NO_MEMORY "Status: 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n"
 
@@ -131,6 +133,17 @@ void core_answer_error(struct call *call, int status, enum eio_error code, const
     write_error(c, status, code, message,
                 call->cross_origin ? call->rq->origin : (struct span){ NULL, 0 });
     if (!add_answer(c, &h, WAITED_NOT, at, status))
+        answer_unavailable(c, call->h, &h, WAITED_NOT);
+}
+
+void core_answer_refusal(struct call *call, enum log_code code)
+{
+    struct core *c = call->c;
+    struct held h = { .conn = call->rq->conn };
+    size_t at = c->out.len;
+
+    refusal_write(&c->out, code);
+    if (!add_answer(c, &h, WAITED_NOT, at, 503))
         answer_unavailable(c, call->h, &h, WAITED_NOT);
 }
 

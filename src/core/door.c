@@ -313,12 +313,12 @@ static void take_session(struct call *call, const struct query *q)
         work(call, session);
 }
 
-/* The browser asked for PATH, or for what the web server rewrote to it. */
+/* The browser asked for PATH, or for what the web server rewrote to it; an empty PATH is any. */
 static bool is_mapped(const struct request *rq, const char *path)
 {
     size_t split = rq->script.len, len = strlen(path);
 
-    return span_is(rq->path, path)
+    return len == 0 || span_is(rq->path, path)
            || (split + rq->path_info.len == len
                && span_equals(rq->script, (struct span){ path, split })
                && span_is(rq->path_info, path + split));
@@ -356,6 +356,10 @@ static void take_call(struct call *call)
     struct query q;
 
     c->signaling.now = call->now;
+    if (core_is_exposed(call)) {
+        core_answer_refusal(call, P004);
+        return;
+    }
     if (rq->cut != CUT_NOT && !rq->again) {
         answer_cut(call);
         return;

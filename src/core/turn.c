@@ -46,6 +46,7 @@ void core_free(struct core *c)
     park_free(c->park);
     buf_release(&c->out);
     buf_release(&c->payload);
+    buf_release(&c->root);
     free(c->answers);
     free(c->fresh);
     free(c);

@@ -7,6 +7,7 @@
  * poll.c      what a poll is answered
  * post.c      what a POST's packets do
  * figures.c   the page of figures
+ * exposed.c   what the web server would show to everybody
  * door.c      a request comes in
  * turn.c      the turn's steps
  */
@@ -16,6 +17,7 @@
 #include "core/budget.h"
 #include "core/core.h"
 #include "wire/http.h"
+#include "base/log.h"
 #include "core/park.h"
 #include "store/seen.h"
 #include "rules/signaling.h"
@@ -80,6 +82,8 @@ struct core {
     size_t postponed_count;
     int64_t resume_ms;          /* the next of them goes on no earlier */
     int64_t slice;              /* core_worked() that a POST may do in one turn */
+    struct buf root;            /* the document root that was judged last */
+    bool exposed;               /* the store lies below it */
     struct counters *counters;  /* where it counts: its own, or those of core_count_in() */
     struct counters own;
 };
@@ -121,6 +125,9 @@ void core_answer_ok(struct call *call);
 void core_answer_plain(struct call *call, int status, const char *type, struct span body);
 
 void core_answer_error(struct call *call, int status, enum eio_error code, const char *message);
+
+/* That nothing is served, for the reason CODE: see core/refusal.h. */
+void core_answer_refusal(struct call *call, enum log_code code);
 
 /* A browser asks whether it may. */
 void core_answer_preflight(struct call *call);
@@ -185,6 +192,9 @@ void core_post(struct call *call, struct session *session);
 
 /* ---- figures.c: is the call for the page of figures? Then it was answered */
 bool core_stats(struct call *call);
+
+/* ---- exposed.c: may the call not be served, since everybody could read the store? */
+bool core_is_exposed(struct call *call);
 
 /* ---- door.c: a request goes on that was postponed at PLACE, DONE so far */
 void core_take_again(struct core *c, struct host *h, const struct request *rq, int64_t now,

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/places.h"
 #include "ctl/commands.h"
 #include "ctl/dates.h"
 
@@ -280,6 +281,7 @@ static int find_store(struct ctl *c, const struct line *l)
 {
     char *named = l->store != NULL ? l->store : getenv("POLLUX_STORE");
     const char *file = l->config != NULL ? l->config : getenv("POLLUX_CONFIG");
+    char *found = file == NULL || file[0] == '\0' ? places_config() : NULL;
     struct buf why = BUF_EMPTY;
     int status = CTL_OK;
 
@@ -287,11 +289,13 @@ static int find_store(struct ctl *c, const struct line *l)
         named = NULL;
     if (named == NULL || l->command->store == WRITES || l->config != NULL) {
         c->has_settings = true;
-        if (settings_read(&c->set, file != NULL && file[0] != '\0' ? file : NULL, environ, &why)
-            == -1)
+        if (settings_read(&c->set, file != NULL && file[0] != '\0' ? file : found, environ, &why)
+                == -1
+            || (named == NULL && settings_place(&c->set, &why) == -1))
             status = ctl_fail("%s", buf_text(&why));
     }
     c->dir = named != NULL ? named : c->set.store;
+    free(found);
     buf_release(&why);
     return status;
 }

@@ -129,6 +129,13 @@ static bool cgi_begin(struct host *h, struct conn conn, struct span text)
     return put(conn.fd, text) != 0;
 }
 
+/* Standard error is where a CGI program complains. */
+static void cgi_complain(struct host *h, struct conn conn, struct span text)
+{
+    (void)h, (void)conn;
+    put(STDERR_FILENO, text);
+}
+
 static void cgi_answer(struct host *h, struct conn conn, bool parked, struct span text)
 {
     struct cgi *c = (struct cgi *)h;
@@ -208,6 +215,7 @@ static const struct host_engine engine = {
     .behind = cgi_behind,
     .answer = cgi_answer,
     .begin = cgi_begin,
+    .complain = cgi_complain,
     .stop = cgi_stop,
     .idle = cgi_idle,
     .finished = cgi_finished,

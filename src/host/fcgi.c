@@ -572,6 +572,20 @@ static bool fcgi_begin(struct host *h, struct conn c, struct span text)
     return sent > 0;
 }
 
+/* A hint: if it cannot be sent at once it is not sent. */
+static void fcgi_complain(struct host *h, struct conn c, struct span text)
+{
+    struct buf *out = &((struct fcgi *)h)->records;
+
+    buf_clear(out);
+    record_add_complaint(out, c.id, text);
+    if (!buf_ok(out))
+        return;
+    ssize_t sent = send(c.fd, out->data, out->len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent > 0 && (size_t)sent < out->len)
+        shutdown(c.fd, SHUT_RDWR);      /* in the middle of a record: it is of no use any more */
+}
+
 static void fcgi_answer(struct host *h, struct conn c, bool parked, struct span text)
 {
     struct fcgi *f = (struct fcgi *)h;
@@ -792,6 +806,7 @@ static const struct host_engine engine = {
     .behind = fcgi_behind,
     .answer = fcgi_answer,
     .begin = fcgi_begin,
+    .complain = fcgi_complain,
     .stop = fcgi_stop,
     .idle = fcgi_idle,
     .finished = fcgi_finished,

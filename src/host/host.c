@@ -106,8 +106,8 @@ static void ask_again(struct request *rq, const char *status, const char *uri)
 }
 
 enum variable {
-    METHOD, URI, SCRIPT, PATH_INFO, QUERY, CONTENT_TYPE, CONTENT_LENGTH, ORIGIN, HOST, SERVER_PORT,
-    FETCH_SITE,
+    METHOD, URI, SCRIPT, PATH_INFO, ROOT, CONTEXT_ROOT, QUERY, CONTENT_TYPE, CONTENT_LENGTH, ORIGIN,
+    HOST, SERVER_PORT, FETCH_SITE,
     HTTPS, ADDRESS, PORT, FORWARDED, SOFTWARE, CORS_HEADERS, STATUS, VARIABLES
 };
 
@@ -118,6 +118,8 @@ static const struct span names[VARIABLES] = {
     [URI] = NAME("REQUEST_URI"),
     [SCRIPT] = NAME("SCRIPT_NAME"),
     [PATH_INFO] = NAME("PATH_INFO"),
+    [ROOT] = NAME("DOCUMENT_ROOT"),
+    [CONTEXT_ROOT] = NAME("CONTEXT_DOCUMENT_ROOT"),     /* Apache's, where it is another */
     [QUERY] = NAME("QUERY_STRING"),
     [CONTENT_TYPE] = NAME("CONTENT_TYPE"),
     [CONTENT_LENGTH] = NAME("CONTENT_LENGTH"),
@@ -161,6 +163,7 @@ size_t host_read_variables(struct request *rq, char *const *variables)
     rq->path = request_path(get[URI] != NULL ? get[URI] : get[SCRIPT]);
     rq->script = span_of(get[SCRIPT]);
     rq->path_info = span_of(get[PATH_INFO]);
+    rq->root = span_of(get[CONTEXT_ROOT] != NULL ? get[CONTEXT_ROOT] : get[ROOT]);
     rq->query = span_of(get[QUERY]);
     rq->content_type = span_of(get[CONTENT_TYPE]);
     rq->origin = span_of(get[ORIGIN]);
@@ -238,6 +241,11 @@ void host_answer(struct host *h, struct conn c, bool parked, struct span text)
 bool host_begin(struct host *h, struct conn c, struct span text)
 {
     return h->engine->begin(h, c, text);
+}
+
+void host_complain(struct host *h, struct conn c, struct span text)
+{
+    h->engine->complain(h, c, text);
 }
 
 void host_stop(struct host *h)

@@ -34,6 +34,7 @@ struct request {
     /* SCRIPT_NAME and PATH_INFO: together the path that the web server */
     struct span script;
     struct span path_info;      /* made of that one, where it rewrites addresses */
+    struct span root;           /* the folder that is served: the document root; empty: not said */
     struct span query;
     struct span body;
     bool body_too_long;         /* longer than the host was told to read; BODY is empty */
@@ -112,6 +113,9 @@ void host_answer(struct host *h, struct conn c, bool parked, struct span text);
  * the web server, where it passes on what it has, tells of a client that has gone without its
  * being told. False: nothing was sent. */
 bool host_begin(struct host *h, struct conn c, struct span text);
+
+/* Tell the web server what is wrong, for its error log, before C is answered. Not for visitors. */
+void host_complain(struct host *h, struct conn c, struct span text);
 
 /* Take no further requests. */
 void host_stop(struct host *h);

@@ -22,6 +22,7 @@ struct host_engine {
     bool (*behind)(const struct host *h);
     void (*answer)(struct host *h, struct conn c, bool parked, struct span text);
     bool (*begin)(struct host *h, struct conn c, struct span text);
+    void (*complain)(struct host *h, struct conn c, struct span text);
     void (*stop)(struct host *h);
     bool (*idle)(const struct host *h);
     bool (*finished)(const struct host *h);

@@ -48,6 +48,12 @@ static void add_end(struct buf *out, uint16_t id, int status)
     record_add(out, RECORD_END, id, (struct span){ end, sizeof end });
 }
 
+void record_add_complaint(struct buf *out, uint16_t id, struct span text)
+{
+    record_add(out, RECORD_STDERR, id, text);
+    record_add(out, RECORD_STDERR, id, (struct span){ NULL, 0 });
+}
+
 void record_add_end(struct buf *out, uint16_t id)
 {
     record_add(out, RECORD_STDOUT, id, SPAN(""));

@@ -71,6 +71,9 @@ void record_add(struct buf *out, enum record_type type, uint16_t id, struct span
 /* Append TEXT as the next part of the answer to request ID. */
 void record_add_part(struct buf *out, uint16_t id, struct span text);
 
+/* Append TEXT, at most 65535 bytes, for the web server's error log. */
+void record_add_complaint(struct buf *out, uint16_t id, struct span text);
+
 /* Append the answer's end. */
 void record_add_end(struct buf *out, uint16_t id);
 

@@ -191,6 +191,11 @@ static bool script_begin(struct host *h, struct conn c, struct span text)
     return true;
 }
 
+static void script_complain(struct host *h, struct conn c, struct span text)
+{
+    (void)h, (void)c, (void)text;
+}
+
 static void script_stop(struct host *h)
 {
     ((struct script *)h)->stopped = true;
@@ -220,6 +225,7 @@ struct host *script_open(const struct script_listener *listener)
                                                .behind = script_behind,
                                                .answer = script_answer,
                                                .begin = script_begin,
+                                               .complain = script_complain,
                                                .stop = script_stop,
                                                .idle = script_idle,
                                                .finished = script_finished };

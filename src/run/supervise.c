@@ -246,14 +246,8 @@ void supervise_succeed(const struct program *program)
 /* Watch the web server that started the program, if it was one. False: it has ended already. */
 static bool watch_web_server(struct crew *c)
 {
-    struct program *p = c->program;
-
-    c->web_server = -1;
-    if (!p->anew && p->given)
-        p->web_server = getppid();
-    if (p->web_server > 1)
-        c->web_server = takeover_watch(p->web_server);
-    return p->web_server <= 1 || c->web_server != -1 || errno != ESRCH || !p->anew;
+    c->web_server = takeover_watch(c->program);
+    return c->web_server != -1 || errno != ESRCH || !c->program->anew;
 }
 
 /* True: it is time to end. */

@@ -103,12 +103,16 @@ bool takeover_works(const struct program *p)
     return pid != -1 && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-int takeover_watch(pid_t pid)
+int takeover_watch(struct program *p)
 {
+    if (!p->anew && p->given)
+        p->web_server = getppid();
+    errno = 0;
+    if (p->web_server <= 1)
+        return -1;
 #ifdef SYS_pidfd_open
-    return (int)syscall(SYS_pidfd_open, pid, 0);
+    return (int)syscall(SYS_pidfd_open, p->web_server, 0);
 #else
-    (void)pid;
     errno = ENOSYS;
     return -1;
 #endif

@@ -12,8 +12,13 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+/* Alone: what started it (Apache's mod_fcgid) gives each process one request at a time, and starts
+ * as many as it needs. */
+enum how { SERVE_FCGI, SERVE_ALONE, SERVE_CGI };
+
 /* How the program was started, and what it listens on. */
 struct program {
+    enum how how;
     char **argv;                /* main()'s, ended by NULL */
     int listen;                 /* the listening socket */
     bool given;                 /* by whoever started us; else opened by ourselves */
@@ -34,7 +39,8 @@ int takeover_start(const struct program *p);
  * error what is wrong. Waits for it, some milliseconds. */
 bool takeover_works(const struct program *p);
 
-/* A descriptor that is readable when process PID has ended; -1 where there is no such thing. */
-int takeover_watch(pid_t pid);
+/* A descriptor that is readable when the web server that started the program, if it was one, has
+ * ended, and P says which that is. -1: there is none, or (errno is ESRCH) it has ended already. */
+int takeover_watch(struct program *p);
 
 #endif

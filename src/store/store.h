@@ -89,6 +89,10 @@ void store_close(struct store *s);
  * client wait. */
 void store_serves_once(struct store *s);
 
+/* This process looks now and then for what others have stored, instead of waiting to hear of it:
+ * store_watch() gives nothing, and says nothing. For one that has few requests in its life. */
+void store_looks(struct store *s);
+
 /* Another process does the store's chores, by store_keep(): this one need not. 0, or -1 with a
  * sentence in WHY. */
 int store_has_keeper(struct store *s, struct buf *why);
@@ -99,6 +103,9 @@ void store_keep(const struct settings *set);
 
 /* Could it be opened? Creates and changes nothing. 0, or -1 with a sentence in WHY. */
 int store_probe(const struct settings *set, struct buf *why);
+
+/* Did a newer version of the program write it? Then it cannot be opened. */
+bool store_is_newer(const struct settings *set);
 
 /* Write what changed and end the transaction. 0; -1: nothing of this turn is stored, roll back. */
 int store_commit(struct store *s);

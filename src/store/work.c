@@ -52,6 +52,16 @@ int store_probe(const struct settings *set, struct buf *why)
     return engine_probe(set, why);
 }
 
+bool store_is_newer(const struct settings *set)
+{
+    return engine_is_newer(set);
+}
+
+void store_looks(struct store *s)
+{
+    engine_looks(s->engine);
+}
+
 void store_serves_once(struct store *s)
 {
     engine_serves_once(s->engine);

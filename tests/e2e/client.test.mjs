@@ -1227,7 +1227,7 @@ describe('what our client file adds', () => {
 
 describe('our client file and the server', () => {
     it('what_mod_fcgid_fails_over_is_given_up_and_the_rest_arrives', async (t) => {
-        const { url, logs } = await startFcgid(t);
+        const { url, logs } = await startFcgid(t, { env: { POLLUX_MAX_PAYLOAD_BYTES: 1000000 } });
         const channel = channelName();
         const [a, b] = [await peer(shim, url), await peer(shim, url)];
         try {

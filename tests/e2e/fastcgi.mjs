@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import net from 'node:net';
 import { LIMIT_MS, until, within } from './harness.mjs';
 
-export const BEGIN = 1, ABORT = 2, END = 3, PARAMS = 4, STDIN = 5, STDOUT = 6, GET_VALUES = 9;
+export const BEGIN = 1, ABORT = 2, END = 3, PARAMS = 4, STDIN = 5, STDOUT = 6, STDERR = 7, GET_VALUES = 9;
 
 export function record(type, content = '', id = 1) {
     const data = Buffer.from(content);
@@ -27,7 +27,7 @@ export function fastcgi({ method = 'GET', query, body = '', keep = true, variabl
 export function connect(t, socket) {
     const line = new net.Socket();
     let bytes = Buffer.alloc(0), wake = () => {}, begun = false;
-    const self = { line, closed: false };
+    const self = { line, closed: false, complaints: '' };
     self.send = (data) => {
         if (!begun) line.connect(socket);
         begun = true;
@@ -43,6 +43,7 @@ export function connect(t, socket) {
             while (bytes.length >= 8 && bytes.length >= 8 + bytes.readUInt16BE(4) + bytes[6]) {
                 const [type, length, padding] = [bytes[1], bytes.readUInt16BE(4), bytes[6]];
                 if (type === STDOUT) text += bytes.subarray(8, 8 + length);
+                if (type === STDERR) self.complaints += bytes.subarray(8, 8 + length);
                 bytes = bytes.subarray(8 + length + padding);
                 if (type === END) return text;
             }

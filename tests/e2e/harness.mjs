@@ -190,7 +190,7 @@ export async function startPollux({ procs = 1, maxProcs = 1, cgi = false, env = 
     mkdirSync(dataDir, { mode: 0o700 });
     const port = await freePort();
     const url = `http://127.0.0.1:${port}`;
-    const all = { POLLUX_STORE: dataDir, POLLUX_PROCESSES: procs, POLLUX_LOG_LEVEL: 'info', ...patient, ...env };
+    const all = { POLLUX_CONFIG: '/dev/null', POLLUX_STORE: dataDir, POLLUX_PROCESSES: procs, POLLUX_LOG_LEVEL: 'info', ...patient, ...env };
     // The mark is how the program's processes are found again; it is no key, so it does not begin as keys do.
     const marked = { ...all, E2E_MARK: dir };
     const conf = join(dir, 'lighttpd.conf');

@@ -146,7 +146,7 @@ export async function startApache(t, options) {
     return Object.assign(server, { url, port });
 }
 
-const fcgidConf = (dir, port) => `
+const fcgidConf = (dir, port, env) => `
 ServerRoot ${dir}
 ServerName 127.0.0.1
 Listen 127.0.0.1:${port}
@@ -160,6 +160,7 @@ FcgidProcessTableFile ${dir}/run/table
 FcgidInitialEnv POLLUX_CONFIG /dev/null
 FcgidInitialEnv POLLUX_STORE ${dir}/data
 FcgidInitialEnv POLLUX_PING_INTERVAL_MS 5000
+${Object.entries(env).map(([name, value]) => `FcgidInitialEnv ${name} ${value}`).join('\n')}
 AliasMatch "^/socket\\.io/?$" ${program}
 <Location /socket.io>
     Require all granted
@@ -169,7 +170,7 @@ AliasMatch "^/socket\\.io/?$" ${program}
 `;
 
 /** Started by Apache's mod_fcgid, a process for each request that waits; its limits are those that it comes with. */
-export async function startFcgid(t) {
+export async function startFcgid(t, { env = {} } = {}) {
     const dir = mkdtempSync(join(tmpdir(), 'pollux-fcgid-'));
     t.after(() => rmSync(dir, { recursive: true, force: true, maxRetries: 5 }));
     chmodSync(dir, 0o755);
@@ -178,10 +179,10 @@ export async function startFcgid(t) {
         chmodSync(join(dir, name), 0o777); // Apache's user is another where the tests run as root
     }
     const port = await freePort();
-    writeFileSync(join(dir, 'apache.conf'), fcgidConf(dir, port));
+    writeFileSync(join(dir, 'apache.conf'), fcgidConf(dir, port, env));
     run(t, '/usr/sbin/apache2', ['-f', join(dir, 'apache.conf'), '-D', 'FOREGROUND'], { file: join(dir, 'apache.log') });
     const url = `http://127.0.0.1:${port}`;
     const logs = () => ['apache.log', 'apache-error.log'].map((name) => join(dir, name)).filter(existsSync).map((file) => readFileSync(file, 'utf8')).join('');
     await answers(url).catch((error) => { throw new Error(`${error.message}\n${logs()}`); });
-    return { url, logs };
+    return { url, dir, logs };
 }

@@ -36,8 +36,10 @@ static void try_ranges(const struct settings *s)
 #define SETTING_TEXT(name, fallback, form, help) must(s->name != NULL);
 #define SETTING_CHOICE(name, fallback, choices, help) must(s->name >= 0 && s->name < 4);
 #include "base/settings.def"
-    must(s->store[0] == '/' && s->max_queued_bytes >= s->max_payload_bytes);
-    must(s->path[0] == '/' && s->path[strlen(s->path) - 1] == '/' && s->namespaces[0] == '/');
+    must(s->store[0] == '/' || s->store[0] == '\0');
+    must(s->max_queued_bytes >= s->max_payload_bytes);
+    must(s->path[0] == '\0' || (s->path[0] == '/' && s->path[strlen(s->path) - 1] == '/'));
+    must(s->namespaces[0] == '/');
 }
 
 static void try_same(const struct settings *a, const struct settings *b)

@@ -102,8 +102,8 @@ static void defaults_need_neither_file_nor_environment(void **state)
 
     (void)state;
     assert_int_equal(settings_read(&s, NULL, nothing, &why), 0);
-    assert_string_equal(s.store, "/var/lib/pollux");
-    assert_string_equal(s.path, "/socket.io/");
+    assert_string_equal(s.store, "");
+    assert_string_equal(s.path, "");
     assert_string_equal(s.namespaces, "/");
     assert_string_equal(s.allowed_origins, "");
     assert_int_equal(s.capacity, 2);
@@ -278,14 +278,29 @@ static void wrong_words_are_refused_with_the_right_ones(void **state)
     refuses("log_level = \n", "1: log_level has no value; it takes error, warning, info or debug");
 }
 
+static void a_payload_fits_mod_fcgid_unless_somebody_has_said_one(void **state)
+{
+    struct settings s = read_well("capacity = 3\n", nothing);
+
+    (void)state;
+    settings_fit_fcgid(&s);
+    assert_int_equal(s.max_payload_bytes, SETTINGS_FCGID_PAYLOAD);
+    settings_release(&s);
+    s = read_well("max_payload_bytes = 1000000\n", nothing);
+    settings_fit_fcgid(&s);
+    assert_int_equal(s.max_payload_bytes, 1000000);
+    settings_release(&s);
+}
+
 static void wrong_texts_are_refused(void **state)
 {
     (void)state;
-    refuses("store =\n", "1: store has no value; name a directory, like /var/lib/pollux");
     refuses("path = socket.io\n", "1: path is \"socket.io\"; it begins and ends with '/' and "
-                                  "holds no space, ?, #, %, quote or backslash, like /socket.io/");
+                                  "holds no space, ?, #, %, quote or backslash, like /socket.io/, "
+                                  "or it is empty");
     refuses("path = /a b/\n", "1: path is \"/a b/\"; it begins and ends with '/' and holds no "
-                              "space, ?, #, %, quote or backslash, like /socket.io/");
+                              "space, ?, #, %, quote or backslash, like /socket.io/, or it is "
+                              "empty");
     refuses("namespaces = /a chat\n", "1: namespaces names \"chat\", which does not begin with "
                                       "'/'");
     refuses("namespaces = /a,/b\n", "1: namespaces names \"/a,/b\", which holds a comma; "
@@ -421,8 +436,9 @@ static void metrics_are_at_a_path_for_addresses(void **state)
     settings_release(&s);
     refuses("metrics_path = figures\n", "1: metrics_path is \"figures\"; it begins with '/' and "
             "holds no space, ?, #, %, quote or backslash, like /pollux-metrics, or it is empty");
-    refuses("metrics_path = /socket.io/\n", "settings: metrics_path and path are both /socket.io/, "
-            "so that no client could connect; choose another metrics_path");
+    refuses("path = /socket.io/\nmetrics_path = /socket.io/\n",
+            "settings: metrics_path and path are both /socket.io/, so that no client could "
+            "connect; choose another metrics_path");
     refuses("metrics_allow = 192.0.2\n", "1: metrics_allow names \"192.0.2\", which is no address; "
             "write one like 192.0.2.7 or 2001:db8::7, or loopback, or *");
 }
@@ -547,6 +563,7 @@ int main(void)
         cmocka_unit_test(variables_for_others_are_left_alone),
         cmocka_unit_test(wrong_numbers_are_refused_with_range_and_unit),
         cmocka_unit_test(wrong_words_are_refused_with_the_right_ones),
+        cmocka_unit_test(a_payload_fits_mod_fcgid_unless_somebody_has_said_one),
         cmocka_unit_test(wrong_texts_are_refused),
         cmocka_unit_test(a_key_twice_is_refused),
         cmocka_unit_test(an_indented_key_is_refused),

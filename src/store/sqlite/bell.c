@@ -51,11 +51,16 @@ void bell_close(struct engine *e)
         close(e->bell.watch);
 }
 
+void engine_looks(struct engine *e)
+{
+    e->bell.looks = true;
+}
+
 int engine_watch(struct engine *e)
 {
     char path[PATH_MAX];
 
-    if (e->bell.watch != -1)
+    if (e->bell.looks || e->bell.watch != -1)
         return e->bell.watch;
     bell_path(e, path);
     e->bell.watch = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);

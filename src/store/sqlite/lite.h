@@ -54,6 +54,7 @@ struct tidying {
 struct bell {
     int fd;                             /* the file: for ringing, and for holder.c's locks */
     int watch;                          /* an inotify descriptor, readable when it rang; -1: none */
+    bool looks;                         /* it does not want one */
     bool ring;                          /* other processes have something to look at */
     size_t rings;                       /* so far */
     int64_t seen;                       /* engine_news() looks beyond this notice */

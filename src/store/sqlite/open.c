@@ -326,6 +326,18 @@ int engine_probe(const struct settings *set, struct buf *why)
     return code;
 }
 
+bool engine_is_newer(const struct settings *set)
+{
+    char path[PATH_MAX];
+    struct db *db = NULL;
+
+    snprintf(path, sizeof path, "%s/pollux.db", set->store);
+    bool newer = access(path, R_OK) == 0 && db_open(&db, path, DB_READ, BUSY_MS) == 0
+                 && db_scalar(db, "PRAGMA user_version", -1) > STORE_VERSION;
+    db_close(db);
+    return newer;
+}
+
 void engine_close(struct engine *e)
 {
     if (e == NULL)
