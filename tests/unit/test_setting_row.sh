@@ -49,7 +49,7 @@ END
 
 cd "$trial"
 # shellcheck disable=SC2046 # words of a command line
-${CC:-cc} -std=gnu11 -D_GNU_SOURCE -DPACKAGE_VERSION='"0"' -I. -o trial main.c base/settings.c base/buf.c \
+${CC:-cc} -std=gnu11 -D_GNU_SOURCE -DPACKAGE_VERSION='"0"' -I. -o trial main.c base/settings.c base/places.c base/buf.c \
     $(pkg-config --cflags --libs inih 2> /dev/null || echo -linih)
 said=$(./trial)
 [ "$said" = "[] [/var/keys]
