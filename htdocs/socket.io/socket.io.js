@@ -104,9 +104,11 @@ class Engine extends Emitter {
       } catch (err) {
         this._end('transport error', err);
       }
-      along = idle && !this.closing && this._hello.wait;
+      const pause = +/^6(\d+)$/.exec(text)?.[1]; // many clients, few processes
+      along = idle && !pause && !this.closing && this._hello.wait;
       if (idle) this.busy = along;
       if (!along) this._flush();
+      if (pause) await new Promise((done) => setTimeout(done, pause));
     }
     if (along) this.busy = false;
     this._flush();

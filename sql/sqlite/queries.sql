@@ -219,6 +219,13 @@ DELETE FROM holder WHERE id = ?1;
 -- name: holder_neighbours
 SELECT id FROM holder WHERE id > ?1 ORDER BY id LIMIT ?2;
 
+-- name: holder_ids
+SELECT id FROM holder;
+-- The last poll of each session: who holds it, and since when; of one that has not polled yet, since when it is there.
+-- name: polling_all
+SELECT p.session, p.holder, max(p.polled_ms, s.opened_ms), p.poll, s.shim, p.ended_ms <> 0 OR p.closing
+  FROM polling AS p JOIN session AS s ON s.id = p.session;
+
 -- Retention: a walk from the oldest to the newest, a window of rows at a time, so that what must stay keeps nothing behind it.
 -- The newest row of message, delivery and notice always stays, so that ids keep growing. A message's deliveries are stored
 -- before the next message, so the deliveries of the messages between two of a window are in that window.

@@ -242,6 +242,7 @@ void core_hold(struct call *call, const struct session *session, enum held_where
         answer_unavailable(c, call->h, &h, WAITED_NOT);
         return;
     }
+    core_slots_begin(c, session);
     host_park(call->h, h.conn, h.session);
     store_wake(c->store, session->id);  /* there may be something to hear already */
 }

@@ -24,6 +24,11 @@ void core_count_in(struct core *c, struct counters *counters);
 /* Where it counts, for what the loop knows. */
 struct counters *core_counters(struct core *c);
 
+/* A poll that waits takes a process of its own, of which there are few: see slots.c. How many there
+ * are can be counted, since they stay (mod_fcgid), or it cannot (CGI). */
+enum scarce { SCARCE_NOT, SCARCE_COUNTED, SCARCE_UNCOUNTED };
+void core_scarce(struct core *c, enum scarce scarce);
+
 /* When to run a turn at the latest. */
 int64_t core_deadline(const struct core *c);
 

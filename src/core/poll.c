@@ -4,6 +4,9 @@
  * that comes again with the same t has its answer made again from what was noted, on whichever
  * process. */
 #include "core/turn.h"
+
+#include <stdio.h>
+
 #include "store/attached.h"
 
 /* In one answer: Debian's python-socketio drops the connection at more. It is the one that gives
@@ -164,6 +167,16 @@ static int64_t pack_owed(struct core *c, struct session *session, struct eio_wri
     return p.last;
 }
 
+/* Our client may be told to ask again only after a pause: `6825`. Others would not understand. */
+static void add_noop(const struct core *c, const struct session *session, struct eio_writer *w)
+{
+    char pause[24] = "";
+
+    if (session->shim && c->slots.pause_ms != 0)
+        snprintf(pause, sizeof pause, "%lld", (long long)c->slots.pause_ms);
+    eio_add(w, EIO_NOOP, span_of(pause));
+}
+
 /* Put the answer to SESSION's poll into c->payload. False: it has nothing to hear. */
 static bool compose(struct core *c, struct session *session, int64_t now)
 {
@@ -188,7 +201,7 @@ static bool compose(struct core *c, struct session *session, int64_t now)
         session->answer |= ANSWER_EVENTS;
     }
     if (session->answer == 0 && (session->nudge || c->leaving)) {
-        eio_add(&w, EIO_NOOP, (struct span){ NULL, 0 });
+        add_noop(c, session, &w);
         session->answer = ANSWER_NOOP;
     }
     eio_end(&w);

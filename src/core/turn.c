@@ -86,6 +86,8 @@ int64_t core_deadline(const struct core *c)
 {
     int64_t deadline = due_ms(c);
 
+    if (core_slots_ms(c) < deadline)
+        deadline = core_slots_ms(c);
     if (c->signaling.due_ms < deadline)
         deadline = c->signaling.due_ms;
     if (c->sweep_ms < deadline)
@@ -244,6 +246,8 @@ void core_time(struct core *c, int64_t now, bool behind)
         signaling_time(&c->signaling);
     if (now >= due_ms(c))
         touch_due(c, now);
+    if (now >= core_slots_ms(c))
+        core_slots(c, now);
 }
 
 void core_wake(struct core *c, int64_t now)

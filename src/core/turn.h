@@ -8,6 +8,7 @@
  * post.c      what a POST's packets do
  * figures.c   the page of figures
  * exposed.c   what the web server would show to everybody
+ * slots.c     polls where each takes a process of its own
  * door.c      a request comes in
  * turn.c      the turn's steps
  */
@@ -57,6 +58,17 @@ struct postponed {
     struct progress done;
 };
 
+/* slots.c's */
+struct slots {
+    enum scarce scarce;
+    int64_t polled_ms;          /* since when the poll that this process has waits */
+    int64_t look_ms;            /* at the polls of all, no earlier than then */
+    int64_t until_ms;           /* somebody waited for a process lately: until then */
+    /* one that waits for a process, by its poll, and since when it is known to */
+    int64_t hungry, hungry_poll, hungry_ms;
+    int64_t pause_ms;           /* to be told with the noop that is being made; 0: none */
+};
+
 struct core {
     struct store *store;
     const struct settings *set;
@@ -82,6 +94,7 @@ struct core {
     size_t postponed_count;
     int64_t resume_ms;          /* the next of them goes on no earlier */
     int64_t slice;              /* core_worked() that a POST may do in one turn */
+    struct slots slots;
     struct buf root;            /* the document root that was judged last */
     bool exposed;               /* the store lies below it */
     struct counters *counters;  /* where it counts: its own, or those of core_count_in() */
@@ -192,6 +205,15 @@ void core_post(struct call *call, struct session *session);
 
 /* ---- figures.c: is the call for the page of figures? Then it was answered */
 bool core_stats(struct call *call);
+
+/* ---- slots.c: is a poll to be answered early at NOW? When to look again: INT64_MAX for never.
+ * And another request has come while a poll waits here: so they do not take a process each. */
+void core_slots(struct core *c, int64_t now);
+int64_t core_slots_ms(const struct core *c);
+void core_slots_shared(struct core *c);
+
+/* SESSION's poll is held from now on. */
+void core_slots_begin(struct core *c, const struct session *session);
 
 /* ---- exposed.c: may the call not be served, since everybody could read the store? */
 bool core_is_exposed(struct call *call);

@@ -90,6 +90,9 @@ static int serve_store(struct server *server, enum log_code *code, struct buf *w
         buf_add_text(why, "cannot serve: out of memory; give the machine more");
         goto out;
     }
+    core_scarce(core, server->program.how == SERVE_ALONE ? SCARCE_COUNTED
+                      : server->program.how == SERVE_CGI ? SCARCE_UNCOUNTED
+                                                         : SCARCE_NOT);
     count_openly(core, &stats, server);
     loop_run(host, core);
     supervise_succeed(&server->program);

@@ -88,6 +88,13 @@ bool engine_session_due(struct engine *e, int64_t *session, int64_t *due_ms);
 /* See store_session_count(). */
 int64_t engine_session_count(struct engine *e, const char *address);
 
+/* The last polls of all sessions, in no order; see store_polls(). Need no transaction. */
+struct cursor *engine_polls(struct engine *e);
+bool engine_next_poll(struct engine *e, struct cursor *c, struct poll *out);
+
+/* How many processes live that hold polls or have held any. */
+int64_t engine_holders(struct engine *e);
+
 /* Add NEW, with its sid; returns its number. Its polling is written by engine_write_session(). */
 int64_t engine_add_session(struct engine *e, const struct session *new);
 

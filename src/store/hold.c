@@ -48,3 +48,14 @@ void store_hold_over(struct session *session)
     store_entry(session)->holder = 0;
     session->changed = true;
 }
+
+int64_t store_polls(struct store *s, void (*see)(void *arg, const struct poll *p), void *arg)
+{
+    struct cursor *c = engine_polls(s->engine);
+    struct poll poll;
+
+    while (engine_next_poll(s->engine, c, &poll))
+        see(arg, &poll);
+    engine_end_load(s->engine, c, "see which polls wait");
+    return engine_holders(s->engine);
+}

@@ -164,6 +164,20 @@ enum hold store_hold(const struct store *s, const struct session *session);
 void store_hold_here(struct store *s, struct session *session);
 void store_hold_over(struct session *session);
 
+/* The last poll of a session, as slots.c of the core looks at all of them. */
+struct poll {
+    int64_t session;
+    int64_t number;                     /* the session's count of polls */
+    int64_t polled_ms;                  /* when it came; or, before the first, its session */
+    bool held;                          /* by a living process */
+    bool shim;                          /* the session's client is ours */
+    bool over;                          /* the session ends, or its connection has: nobody asks */
+};
+
+/* Let SEE(ARG, ...) see each. Returns how many processes live that hold polls or have held any;
+ * it is 0 and not all were seen if the store has failed. */
+int64_t store_polls(struct store *s, void (*see)(void *arg, const struct poll *p), void *arg);
+
 /* ---- sessions */
 
 /* The session with this sid, or this id; NULL: there is none (or the store failed). */

@@ -146,7 +146,7 @@ export async function startApache(t, options) {
     return Object.assign(server, { url, port });
 }
 
-const fcgidConf = (dir, port, env) => `
+const fcgidConf = (dir, port, env, processes) => `
 ServerRoot ${dir}
 ServerName 127.0.0.1
 Listen 127.0.0.1:${port}
@@ -159,8 +159,9 @@ FcgidIPCDir ${dir}/run
 FcgidProcessTableFile ${dir}/run/table
 FcgidInitialEnv POLLUX_CONFIG /dev/null
 FcgidInitialEnv POLLUX_STORE ${dir}/data
-FcgidInitialEnv POLLUX_PING_INTERVAL_MS 5000
-${Object.entries(env).map(([name, value]) => `FcgidInitialEnv ${name} ${value}`).join('\n')}
+FcgidInitialEnv POLLUX_PING_INTERVAL_MS ${env.POLLUX_PING_INTERVAL_MS ?? 5000}
+FcgidMaxProcessesPerClass ${processes}
+${Object.entries(env).filter(([name]) => name !== 'POLLUX_PING_INTERVAL_MS').map(([name, value]) => `FcgidInitialEnv ${name} ${value}`).join('\n')}
 AliasMatch "^/socket\\.io/?$" ${program}
 <Location /socket.io>
     Require all granted
@@ -170,7 +171,7 @@ AliasMatch "^/socket\\.io/?$" ${program}
 `;
 
 /** Started by Apache's mod_fcgid, a process for each request that waits; its limits are those that it comes with. */
-export async function startFcgid(t, { env = {} } = {}) {
+export async function startFcgid(t, { env = {}, processes = 100 } = {}) {
     const dir = mkdtempSync(join(tmpdir(), 'pollux-fcgid-'));
     t.after(() => rmSync(dir, { recursive: true, force: true, maxRetries: 5 }));
     chmodSync(dir, 0o755);
@@ -179,7 +180,47 @@ export async function startFcgid(t, { env = {} } = {}) {
         chmodSync(join(dir, name), 0o777); // Apache's user is another where the tests run as root
     }
     const port = await freePort();
-    writeFileSync(join(dir, 'apache.conf'), fcgidConf(dir, port, env));
+    writeFileSync(join(dir, 'apache.conf'), fcgidConf(dir, port, env, processes));
+    run(t, '/usr/sbin/apache2', ['-f', join(dir, 'apache.conf'), '-D', 'FOREGROUND'], { file: join(dir, 'apache.log') });
+    const url = `http://127.0.0.1:${port}`;
+    const logs = () => ['apache.log', 'apache-error.log'].map((name) => join(dir, name)).filter(existsSync).map((file) => readFileSync(file, 'utf8')).join('');
+    await answers(url).catch((error) => { throw new Error(`${error.message}\n${logs()}`); });
+    return { url, dir, logs };
+}
+
+const cgiConf = (dir, port, env, slots) => `
+ServerRoot ${dir}
+ServerName 127.0.0.1
+Listen 127.0.0.1:${port}
+PidFile ${dir}/apache.pid
+DefaultRuntimeDir ${dir}
+ErrorLog ${dir}/apache-error.log
+${['mpm_event', 'authz_core', 'alias', 'env', 'cgid'].map((name) => `LoadModule ${name}_module /usr/lib/apache2/modules/mod_${name}.so`).join('\n')}
+${process.getuid() === 0 ? 'User www-data\nGroup www-data' : ''}
+ScriptSock ${dir}/run/cgisock
+StartServers 1
+ServerLimit 1
+ThreadLimit ${slots}
+ThreadsPerChild ${slots}
+MaxRequestWorkers ${slots}
+${Object.entries({ POLLUX_CONFIG: '/dev/null', POLLUX_STORE: `${dir}/data`, ...env }).map(([name, value]) => `SetEnv ${name} ${value}`).join('\n')}
+ScriptAliasMatch "^/socket\\.io/?$" ${program}
+<Location /socket.io>
+    Require all granted
+</Location>
+`;
+
+/** Started by Apache as plain CGI, so many requests at a time. */
+export async function startCgi(t, { env = {}, slots = 20 } = {}) {
+    const dir = mkdtempSync(join(tmpdir(), 'pollux-cgi-'));
+    t.after(() => rmSync(dir, { recursive: true, force: true, maxRetries: 5 }));
+    chmodSync(dir, 0o755);
+    for (const name of ['data', 'run']) {
+        mkdirSync(join(dir, name));
+        chmodSync(join(dir, name), 0o777);
+    }
+    const port = await freePort();
+    writeFileSync(join(dir, 'apache.conf'), cgiConf(dir, port, env, slots));
     run(t, '/usr/sbin/apache2', ['-f', join(dir, 'apache.conf'), '-D', 'FOREGROUND'], { file: join(dir, 'apache.log') });
     const url = `http://127.0.0.1:${port}`;
     const logs = () => ['apache.log', 'apache-error.log'].map((name) => join(dir, name)).filter(existsSync).map((file) => readFileSync(file, 'utf8')).join('');

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
-import { channelName, engine, packets, request, startPollux, until, within } from './harness.mjs';
+import { channelName, engine, packets, request, startPollux, until, withPollux, within } from './harness.mjs';
 
 const SEP = '\x1e';
 const UNKNOWN_SID = '400 {"code":1,"message":"Session ID unknown"}';
@@ -83,10 +83,10 @@ describe('handshake', () => {
         }
     });
 
-    it('the_path_needs_its_slash', async () => {
-        const answer = await request(`${of.server.url}/socket.io?EIO=4&transport=polling`);
+    it('a_path_that_is_named_needs_its_slash', () => withPollux({ env: { POLLUX_PATH: '/socket.io/' } }, async (server) => {
+        const answer = await request(`${server.url}/socket.io?EIO=4&transport=polling`);
         assert.equal(answer.status, 404);
-    });
+    }));
 
     it('the_client_file_has_an_etag', async () => {
         const address = `${of.server.url}/socket.io/socket.io.js`;

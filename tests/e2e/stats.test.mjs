@@ -100,13 +100,14 @@ describe('the reader of this test', () => {
 });
 
 describe('the page of figures', () => {
-    it('is_off_by_default', () => withPollux({ also: [PATH] }, async (server) => {
+    it('is_off_by_default', () => withPollux({ also: [PATH], env: { POLLUX_PATH: '/socket.io/' } }, async (server) => {
         const answer = await request(server.url + PATH);
         assert.equal(`${answer.status} ${answer.text}`, '404 Not found\n');
         assert.equal((await request(`${server.url}/socket.io/metrics`)).status, 404);
     }));
 
-    it('is_at_exactly_its_path_and_for_GET_alone', () => withPollux({ also: [PATH, `${PATH}/`], env: on().env }, async (server) => {
+    const alone = { also: [PATH, `${PATH}/`], env: { ...on().env, POLLUX_PATH: '/socket.io/' } };
+    it('is_at_exactly_its_path_and_for_GET_alone', () => withPollux(alone, async (server) => {
         assert.equal((await request(server.url + PATH)).status, 200);
         assert.equal((await request(`${server.url}${PATH}?a=b`)).status, 200);
         assert.equal((await request(`${server.url}${PATH}/`)).status, 404);

@@ -681,6 +681,31 @@ static void what_is_not_to_be_kept_any_more_is_taken_out(void **state)
     close_counting(&r);
 }
 
+static void see_poll(void *arg, const struct poll *p)
+{
+    int64_t *seen = arg;
+
+    seen[0]++;
+    seen[1] += p->held;
+}
+
+static void the_polls_of_all_are_seen(void **state)
+{
+    struct rig r;
+    struct client a, b;
+    int64_t seen[2] = { 0, 0 };
+
+    (void)state;
+    rig_open(&r, NULL);
+    client_join(&a, &r, "room");
+    client_hear(&a);
+    client_open(&b, &r);                /* which has not polled */
+    assert_int_equal(store_polls(r.store, see_poll, seen), 1);
+    assert_int_equal(seen[0], 2);
+    assert_int_equal(seen[1], 1);
+    close_counting(&r);
+}
+
 static void every_statement_has_run(void **state)
 {
     bool all = true;
@@ -709,6 +734,7 @@ int main(void)
         cmocka_unit_test(failed_turn_leaves_no_channel_behind),
         cmocka_unit_test(queues_stay_with_their_sockets),
         cmocka_unit_test(figures_are_what_there_is),
+        cmocka_unit_test(the_polls_of_all_are_seen),
         cmocka_unit_test(the_log_is_left_to_the_next),
         cmocka_unit_test(views_show_no_control_characters),
         cmocka_unit_test(files_of_others_are_refused),

@@ -128,3 +128,39 @@ int64_t engine_hold(struct engine *e)
         write_holder(e);
     return e->failure->failed ? 0 : e->holder.self;
 }
+
+/* ---- all of them */
+
+struct cursor *engine_polls(struct engine *e)
+{
+    return (struct cursor *)db_query(e->db, Q_polling_all);
+}
+
+bool engine_next_poll(struct engine *e, struct cursor *c, struct poll *out)
+{
+    enum { SESSION, HOLDER, POLLED, NUMBER, SHIM, OVER };
+    struct db_query *q = (struct db_query *)c;
+
+    if (db_next(q) != DB_ROW)
+        return false;
+    int64_t holder = db_int(q, HOLDER);
+    *out = (struct poll){ .session = db_int(q, SESSION),
+                          .number = db_int(q, NUMBER),
+                          .polled_ms = db_int(q, POLLED),
+                          .held = holder != 0
+                                  && (engine_is_self(e, holder) || engine_lives(e, holder)),
+                          .shim = db_int(q, SHIM) != 0,
+                          .over = db_int(q, OVER) != 0 };
+    return true;
+}
+
+int64_t engine_holders(struct engine *e)
+{
+    struct db_query *q = db_query(e->db, Q_holder_ids);
+    int64_t count = 0;
+
+    while (db_next(q) == DB_ROW)
+        count += engine_is_self(e, db_int(q, 0)) || engine_lives(e, db_int(q, 0));
+    lite_check(e, db_done(q), "see which processes live");
+    return e->failure->failed ? 0 : count;
+}
