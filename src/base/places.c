@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -36,9 +37,27 @@ static bool is_directory(const char *path)
     return path != NULL && path[0] == '/' && stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
+/* A static program cannot ask the system's own library for users, which loads what is installed
+ * for that: it reads the list itself. */
+static const struct passwd *find_user(uid_t uid)
+{
+#ifdef STATIC_PROGRAM
+    FILE *list = fopen("/etc/passwd", "re");
+    const struct passwd *user = NULL;
+
+    while (list != NULL && (user = fgetpwent(list)) != NULL && user->pw_uid != uid)
+        ;
+    if (list != NULL)
+        fclose(list);
+    return user;
+#else
+    return getpwuid(uid);
+#endif
+}
+
 char *places_home(void)
 {
-    const struct passwd *user = getpwuid(geteuid());
+    const struct passwd *user = find_user(geteuid());
     const char *home = user != NULL ? user->pw_dir : NULL;
 
     if (!is_directory(home))

@@ -405,7 +405,7 @@ void core_take(struct core *c, struct host *h, const struct request *rq, int64_t
     struct call call = { .c = c, .h = h, .rq = rq, .now = now };
 
     c->counters->requests++;
-    core_slots_shared(c);
+    core_slots_taken(c);
     take_call(&call);
 }
 

@@ -17,9 +17,9 @@
  * third of the time. Its POSTs go meanwhile.
  *
  * How many slots there are nobody says. Under mod_fcgid it is as many as processes live, and they
- * are scarce when somebody waits for one: a client that has not asked again for longer than it
- * takes to. As CGI that cannot be seen; there it is as many as hosters allow, or as the setting
- * says.
+ * are scarce when each of them holds a poll and a client has not asked again for longer than it
+ * takes to: it waits for one. As CGI that cannot be seen; there it is as many as hosters allow, or
+ * as the setting says.
  */
 #include "core/turn.h"
 
@@ -50,10 +50,14 @@ void core_scarce(struct core *c, enum scarce scarce)
     c->slots.scarce = scarce;
 }
 
-void core_slots_shared(struct core *c)
+void core_slots_taken(struct core *c)
 {
-    if (c->slots.scarce == SCARCE_COUNTED && park_count(c->park) != 0)
+    if (c->slots.scarce != SCARCE_COUNTED)
+        return;
+    if (park_count(c->park) != 0)
         c->slots.scarce = SCARCE_NOT;
+    else
+        store_count_me(c->store);
 }
 
 void core_slots_begin(struct core *c, const struct session *session)
@@ -91,14 +95,15 @@ static void see(void *arg, const struct poll *p)
     v->others += !p->shim;
 }
 
-/* Has somebody waited for a process for longer than it takes to ask again? */
-static void judge_hunger(struct slots *s, const struct sight *v)
+/* Has somebody waited for longer than it takes to ask again, and holds every process a poll? Who
+ * has gone without a word seems to wait as well; but then there are processes that do nothing. */
+static void judge_hunger(struct slots *s, const struct sight *v, int64_t processes)
 {
     if (!v->hungry_waits) {
         s->hungry = v->waiting;
         s->hungry_poll = v->waiting_poll;
         s->hungry_ms = v->now;
-    } else if (s->hungry != 0 && v->now - s->hungry_ms >= HUNGRY_MS) {
+    } else if (s->hungry != 0 && v->now - s->hungry_ms >= HUNGRY_MS && v->held >= processes) {
         s->until_ms = v->now + SCARCE_MS;
     }
 }
@@ -162,7 +167,7 @@ void core_slots(struct core *c, int64_t now)
     struct sight v = { .slots = s, .now = now, .self = id, .polled_ms = s->polled_ms,
                        .silent_ms = now - c->set->ping_interval_ms - SILENT_MS };
     int64_t processes = store_polls(c->store, see, &v);
-    judge_hunger(s, &v);
+    judge_hunger(s, &v, processes);
     int64_t slots = slots_there(c, now, processes);
     int64_t most = most_held(slots);
     bool quick = !v.shim && v.others != 0;

@@ -207,10 +207,11 @@ void core_post(struct call *call, struct session *session);
 bool core_stats(struct call *call);
 
 /* ---- slots.c: is a poll to be answered early at NOW? When to look again: INT64_MAX for never.
- * And another request has come while a poll waits here: so they do not take a process each. */
+ * And a request has come: the process counts; and if a poll waits here, they do not take a process
+ * each. */
 void core_slots(struct core *c, int64_t now);
 int64_t core_slots_ms(const struct core *c);
-void core_slots_shared(struct core *c);
+void core_slots_taken(struct core *c);
 
 /* SESSION's poll is held from now on. */
 void core_slots_begin(struct core *c, const struct session *session);

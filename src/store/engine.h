@@ -92,8 +92,9 @@ int64_t engine_session_count(struct engine *e, const char *address);
 struct cursor *engine_polls(struct engine *e);
 bool engine_next_poll(struct engine *e, struct cursor *c, struct poll *out);
 
-/* How many processes live that hold polls or have held any. */
+/* How many processes live that hold polls or have held any; is this one among them? */
 int64_t engine_holders(struct engine *e);
+bool engine_counts(const struct engine *e);
 
 /* Add NEW, with its sid; returns its number. Its polling is written by engine_write_session(). */
 int64_t engine_add_session(struct engine *e, const struct session *new);

@@ -49,6 +49,12 @@ void store_hold_over(struct session *session)
     session->changed = true;
 }
 
+void store_count_me(struct store *s)
+{
+    if (!engine_counts(s->engine) && store_begin(s))
+        engine_hold(s->engine);
+}
+
 int64_t store_polls(struct store *s, void (*see)(void *arg, const struct poll *p), void *arg)
 {
     struct cursor *c = engine_polls(s->engine);

@@ -174,8 +174,11 @@ struct poll {
     bool over;                          /* the session ends, or its connection has: nobody asks */
 };
 
-/* Let SEE(ARG, ...) see each. Returns how many processes live that hold polls or have held any;
- * it is 0 and not all were seen if the store has failed. */
+/* This process counts among those of store_polls() from now on, though it may never hold one. */
+void store_count_me(struct store *s);
+
+/* Let SEE(ARG, ...) see each. Returns how many processes live that hold polls, have held any, or
+ * count; it is 0 and not all were seen if the store has failed. */
 int64_t store_polls(struct store *s, void (*see)(void *arg, const struct poll *p), void *arg);
 
 /* ---- sessions */

@@ -29,11 +29,11 @@ function speaker(socket, channel, everything) {
     return self;
 }
 
-/** Two clients of FACTORY that talk to each other through URL. */
-export async function talk(factory, url) {
+/** Two clients of FACTORY, with OPTIONS, that talk to each other through URL. */
+export async function talk(factory, url, options) {
     const everything = factory === shim;
     const channel = channelName();
-    const sockets = [factory(url), factory(url)];
+    const sockets = [factory(url, options), factory(url, options)];
     const ready = sockets.map((socket) => within(new Promise((done) => socket.once('ready', done)), 'both in the channel'));
     for (const socket of sockets) {
         await until(() => socket.connected, LIMIT_MS, 'a connection');

@@ -129,6 +129,11 @@ int64_t engine_hold(struct engine *e)
     return e->failure->failed ? 0 : e->holder.self;
 }
 
+bool engine_counts(const struct engine *e)
+{
+    return e->holder.noted;
+}
+
 /* ---- all of them */
 
 struct cursor *engine_polls(struct engine *e)
