@@ -11,13 +11,13 @@ import { LIMIT_MS, freePort, htdocs, lighttpdParts, program, request, until, wit
 const lighttpd = () => process.env.POLLUX_LIGHTTPD ?? ['/usr/sbin/lighttpd', '/usr/local/sbin/lighttpd'].find(existsSync) ?? 'lighttpd';
 
 /** Start it: {url, port, dir, stop(), remove()}. Below `dir` are etc, sbin, share/pollux/htdocs, www and data. */
-export async function startSnippet() {
+export async function startSnippet(settings = '') {
     const dir = mkdtempSync(join(tmpdir(), 'pollux-snippet-'));
     chmodSync(dir, 0o755);
     for (const name of ['etc', 'sbin', 'share/pollux', 'www', 'data']) mkdirSync(join(dir, name), { recursive: true, mode: name === 'data' ? 0o700 : 0o755 });
     symlinkSync(program, join(dir, 'sbin', 'pollux.fcgi'));
     symlinkSync(htdocs, join(dir, 'share/pollux/htdocs'));
-    writeFileSync(join(dir, 'etc/pollux.conf'), `store = ${join(dir, 'data')}\n`);
+    writeFileSync(join(dir, 'etc/pollux.conf'), `store = ${join(dir, 'data')}\n${settings}`);
     const port = await freePort();
     writeFileSync(join(dir, 'lighttpd.conf'), lighttpdParts('server snippet', {
         modules: '', htdocs: join(dir, 'www'), bind: '127.0.0.1', port, uploads: dir, fds: 4096, connections: 1600, keep_alive: 60,
