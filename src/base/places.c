@@ -37,32 +37,36 @@ static bool is_directory(const char *path)
     return path != NULL && path[0] == '/' && stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-/* A static program cannot ask the system's own library for users, which loads what is installed
- * for that: it reads the list itself. */
-static const struct passwd *find_user(uid_t uid)
+/* The home of user UID as the list of users has it: a copy, or NULL. A static program cannot ask
+ * the system's own library, which loads what is installed for that: it reads the list itself. */
+static char *listed_home(uid_t uid)
 {
+    struct passwd entry, *user = NULL;
+    char text[4096];
+
 #ifdef STATIC_PROGRAM
     FILE *list = fopen("/etc/passwd", "re");
-    const struct passwd *user = NULL;
 
-    while (list != NULL && (user = fgetpwent(list)) != NULL && user->pw_uid != uid)
-        ;
+    while (list != NULL && fgetpwent_r(list, &entry, text, sizeof text, &user) == 0
+           && user->pw_uid != uid)
+        user = NULL;
     if (list != NULL)
         fclose(list);
-    return user;
 #else
-    return getpwuid(uid);
+    if (getpwuid_r(uid, &entry, text, sizeof text, &user) != 0)
+        return NULL;
 #endif
+    return user != NULL && is_directory(user->pw_dir) ? strdup(user->pw_dir) : NULL;
 }
 
 char *places_home(void)
 {
-    const struct passwd *user = find_user(geteuid());
-    const char *home = user != NULL ? user->pw_dir : NULL;
+    const char *named = getenv("HOME");
+    char *home = listed_home(geteuid());
 
-    if (!is_directory(home))
-        home = getenv("HOME");
-    return is_directory(home) ? strdup(home) : NULL;
+    if (home == NULL && named != NULL && is_directory(named))
+        home = strdup(named);
+    return home;
 }
 
 char *places_program(void)

@@ -222,6 +222,26 @@ static bool remember_fresh(struct core *c, const struct held *h)
     return true;
 }
 
+/* Put H into the host's care. False without memory: it is answered, and the turn fails. */
+static bool hold(struct call *call, const struct held *h)
+{
+    struct core *c = call->c;
+
+    if (!remember_fresh(c, h)) {
+        c->no_memory = true;
+        answer_unavailable(c, call->h, h, WAITED_NOT);
+        return false;
+    }
+    if (!park_add(c->park, h)) {
+        c->fresh_count--;
+        c->no_memory = true;
+        answer_unavailable(c, call->h, h, WAITED_NOT);
+        return false;
+    }
+    host_park(call->h, h->conn, h->session);
+    return true;
+}
+
 void core_hold(struct call *call, const struct session *session, enum held_where where)
 {
     struct core *c = call->c;
@@ -231,20 +251,17 @@ void core_hold(struct call *call, const struct session *session, enum held_where
                       .poll = (int32_t)session->poll,
                       .shared = where == HELD_TWICE };
 
-    if (!remember_fresh(c, &h)) {
-        c->no_memory = true;
-        answer_unavailable(c, call->h, &h, WAITED_NOT);
+    if (!hold(call, &h))
         return;
-    }
-    if (!park_add(c->park, &h)) {
-        c->fresh_count--;
-        c->no_memory = true;
-        answer_unavailable(c, call->h, &h, WAITED_NOT);
-        return;
-    }
     core_slots_begin(c, session);
-    host_park(call->h, h.conn, h.session);
     store_wake(c->store, session->id);  /* there may be something to hear already */
+}
+
+bool core_hold_blindly(struct call *call, int64_t id, int64_t due_ms)
+{
+    struct held h = { .session = id, .due_ms = due_ms, .conn = call->rq->conn };
+
+    return hold(call, &h);
 }
 
 bool core_drop_held(struct core *c, int64_t session, int fd)

@@ -388,6 +388,8 @@ static void take_call(struct call *call)
     call->t = hash_of(span_of(q.t));
     call->own_t = rq->again || call->shim || strlen(q.t) >= T_OWN;
     call->clock_t = !rq->again && !call->shim && is_clock(q.t);
+    if (q.transport[0] == '\0' && allowed && core_doctor(call))
+        return;
     if (!well_formed(call, q.transport, q.known))
         return;
     if (!allowed)

@@ -27,7 +27,7 @@ static bool means(struct span word, struct span address, bool forwarded)
 }
 
 /* May RQ see the page? ALLOW: words apart by one space. */
-static bool request_allowed(const char *allow, const struct request *rq)
+bool core_request_allowed(const char *allow, const struct request *rq)
 {
     struct span address = unmapped(rq->address);
 
@@ -66,7 +66,7 @@ bool core_stats(struct call *call)
     if (set->metrics_path[0] == '\0' || !span_is(call->rq->path, set->metrics_path)
         || http_method(call->rq->method) != HTTP_GET)
         return false;
-    if (request_allowed(set->metrics_allow, call->rq))
+    if (core_request_allowed(set->metrics_allow, call->rq))
         answer_page(call);
     else
         core_answer_plain(call, 403, PLAIN, SPAN("Forbidden: see metrics_allow\n"));

@@ -47,7 +47,7 @@ struct sight {
 
 void core_scarce(struct core *c, enum scarce scarce)
 {
-    c->slots.scarce = scarce;
+    c->slots.scarce = c->slots.began = scarce;
 }
 
 void core_slots_taken(struct core *c)

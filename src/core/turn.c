@@ -134,7 +134,7 @@ static void be_due(struct core *c, struct session *session, int64_t due_ms)
 
 void core_gone(struct core *c, int64_t id, int fd, int64_t now)
 {
-    if (!core_drop_held(c, id, fd))
+    if (!core_drop_held(c, id, fd) || core_doctor_gone(c, id))
         return;
     struct session *session = store_session_by_id(c->store, id);
     if (session == NULL || store_hold(c->store, session) != HOLD_HERE || park_has(c->park, id))
@@ -291,11 +291,14 @@ static int commit(struct core *c)
 
 int core_commit(struct core *c)
 {
+    /* that something else was stored since shows that the store works, and nothing less does */
+    bool shown = !c->store_failing || store_begun(c->store);
+
     if (c->no_memory || !buf_ok(&c->out) || commit(c) == -1)
         return -1;
-    if (c->failing)
+    if (c->failing && shown)
         log_often(P304, NULL, "it works again");
-    c->failing = false;
+    c->failing = c->failing && !shown;
     c->retry_ms = 0;
     return 0;
 }
@@ -307,6 +310,7 @@ void core_fail_turn(struct core *c, struct host *h)
     else if (!c->failing)
         log_often(P305, NULL, "cannot make an answer: out of memory; give the machine more");
     c->failing = true;
+    c->store_failing = store_failed(c->store);
     c->retry_ms = c->signaling.now + RETRY_MS;
     store_rollback(c->store);
     core_take_back(c, h);

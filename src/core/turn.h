@@ -9,6 +9,7 @@
  * figures.c   the page of figures
  * exposed.c   what the web server would show to everybody
  * slots.c     polls where each takes a process of its own
+ * examine.c   what those hear who look after the server
  * door.c      a request comes in
  * turn.c      the turn's steps
  */
@@ -61,6 +62,7 @@ struct postponed {
 /* slots.c's */
 struct slots {
     enum scarce scarce;
+    enum scarce began;          /* what it was at first: how the program is run */
     int64_t polled_ms;          /* since when the poll that this process has waits */
     int64_t look_ms;            /* at the polls of all, no earlier than then */
     int64_t until_ms;           /* somebody waited for a process lately: until then */
@@ -86,6 +88,7 @@ struct core {
     struct buf payload;         /* scratch: the packets of one answer */
     int64_t worked;             /* core_worked() as it was when the turn began */
     bool failing;               /* the last turn failed: say so once */
+    bool store_failing;         /* because the store did */
     bool leaving;               /* hold no polls any more */
     int64_t began_ms;           /* when it took its first turn; 0: not yet */
     bool no_memory;             /* for an answer: the turn fails */
@@ -95,6 +98,7 @@ struct core {
     int64_t resume_ms;          /* the next of them goes on no earlier */
     int64_t slice;              /* core_worked() that a POST may do in one turn */
     struct slots slots;
+    int64_t doctor_gone;        /* requests held for the doctor whose clients went */
     struct buf root;            /* the document root that was judged last */
     bool exposed;               /* the store lies below it */
     struct counters *counters;  /* where it counts: its own, or those of core_count_in() */
@@ -164,6 +168,10 @@ bool core_drop_held(struct core *c, int64_t session, int fd);
 enum held_where { HELD_HERE, HELD_TWICE };
 void core_hold(struct call *call, const struct session *session, enum held_where where);
 
+/* Hold a request that is no session's until DUE_MS, under ID, which no session has: then it is
+ * answered `6`. False: it was answered at once, for lack of memory. */
+bool core_hold_blindly(struct call *call, int64_t id, int64_t due_ms);
+
 /* When the poll of SESSION is to be answered at the latest. */
 int64_t core_hold_until(const struct core *c, const struct session *session);
 
@@ -203,8 +211,15 @@ void core_fill(struct core *c, struct session *session, int64_t now);
 /* ---- post.c: a POST came */
 void core_post(struct call *call, struct session *session);
 
-/* ---- figures.c: is the call for the page of figures? Then it was answered */
+/* ---- figures.c: is the call for the page of figures? Then it was answered. May RQ's client see
+ * what is for those whom ALLOW names, as metrics_allow does? */
 bool core_stats(struct call *call);
+bool core_request_allowed(const char *allow, const struct request *rq);
+
+/* ---- examine.c: is the call one of those that look after the server? Then it was answered. And
+ * one that was held for that has gone. */
+bool core_doctor(struct call *call);
+bool core_doctor_gone(struct core *c, int64_t id);
 
 /* ---- slots.c: is a poll to be answered early at NOW? When to look again: INT64_MAX for never.
  * And a request has come: the process counts; and if a poll waits here, they do not take a process

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/places.h"
+#include "run/doctor.h"
 #include "run/listen.h"
 #include "run/serve.h"
 #include "store/store.h"
@@ -19,11 +20,12 @@
 struct options {
     const char *config;                 /* an INI file, or NULL: see places.h */
     const char *socket;                 /* where to listen, or NULL: standard input is the socket */
-    bool check, print;
+    bool check, print, doctor;
 };
 
 static const char usage[] =
-    "Usage: pollux.fcgi [--config FILE] [--socket PATH] [--check-config | --print-config]\n"
+    "Usage: pollux.fcgi [--config FILE] [--socket PATH]\n"
+    "                   [--check-config | --print-config | --doctor]\n"
     "\n"
     "A signaling server for WebRTC pages: Socket.IO over HTTP long-polling, as a FastCGI or CGI "
     "program.\n"
@@ -35,6 +37,7 @@ static const char usage[] =
     "  -s, --socket PATH    listen on the unix socket PATH for FastCGI\n"
     "      --check-config   say whether the settings are right and the store can be used, and "
     "exit\n"
+    "      --doctor         look for what stands in the way of serving here, and exit\n"
     "      --print-config   print all settings as a configuration file, and exit\n"
     "  -V, --version        print the version and exit\n"
     "  -h, --help           print this and exit\n"
@@ -54,12 +57,13 @@ static bool arguments_are_a_visitors(void)
 
 static void read_options(int argc, char **argv, struct options *o)
 {
-    enum { CHECK = 256, PRINT };
+    enum { CHECK = 256, PRINT, DOCTOR };
     static const struct option known[] = {
         { "config", required_argument, NULL, 'c' },
         { "socket", required_argument, NULL, 's' },
         { "check-config", no_argument, NULL, CHECK },
         { "print-config", no_argument, NULL, PRINT },
+        { "doctor", no_argument, NULL, DOCTOR },
         { "version", no_argument, NULL, 'V' },
         { "help", no_argument, NULL, 'h' },
         { NULL, 0, NULL, 0 },
@@ -75,6 +79,7 @@ static void read_options(int argc, char **argv, struct options *o)
         case 's': o->socket = optarg; break;
         case CHECK: o->check = true; break;
         case PRINT: o->print = true; break;
+        case DOCTOR: o->doctor = true; break;
         case 'V': puts("pollux.fcgi " PACKAGE_VERSION); exit(0);
         case 'h': fputs(usage, stdout); exit(0);
         default: fputs("Try `pollux.fcgi --help`.\n", stderr); exit(2);
@@ -139,6 +144,11 @@ static int start(struct server *server, const struct options *o, struct buf *why
     free(found);
     if (right)
         log_set_level((enum log_level)server->set.log_level);
+    if (o->doctor) {
+        int status = doctor(&server->set, right ? NULL : buf_text(why));
+        buf_clear(why);
+        return status;
+    }
     if (right && o->print)
         return print(&server->set, why);
     if (right && o->check)

@@ -35,9 +35,11 @@ int engine_open(struct engine **e, const struct settings *set, struct failure *f
                 struct buf *why);
 void engine_close(struct engine *e);
 
-/* See store_probe(), store_is_newer(), store_looks(), store_serves_once(), store_has_keeper(),
- * store_keep(). */
+/* See store_probe(), store_library(), store_is_on_network(), store_is_newer(), store_looks(),
+ * store_serves_once(), store_has_keeper(), store_keep(). */
 int engine_probe(const struct settings *set, struct buf *why);
+const char *engine_library(void);
+bool engine_is_on_network(const struct settings *set);
 bool engine_is_newer(const struct settings *set);
 void engine_looks(struct engine *e);
 void engine_serves_once(struct engine *e);

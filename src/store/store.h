@@ -104,6 +104,12 @@ void store_keep(const struct settings *set);
 /* Could it be opened? Creates and changes nothing. 0, or -1 with a sentence in WHY. */
 int store_probe(const struct settings *set, struct buf *why);
 
+/* What keeps it, and which version of that: "SQLite 3.40.1". */
+const char *store_library(void);
+
+/* Does it lie on a network file system? */
+bool store_is_on_network(const struct settings *set);
+
 /* Did a newer version of the program write it? Then it cannot be opened. */
 bool store_is_newer(const struct settings *set);
 

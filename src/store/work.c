@@ -52,6 +52,16 @@ int store_probe(const struct settings *set, struct buf *why)
     return engine_probe(set, why);
 }
 
+const char *store_library(void)
+{
+    return engine_library();
+}
+
+bool store_is_on_network(const struct settings *set)
+{
+    return engine_is_on_network(set);
+}
+
 bool store_is_newer(const struct settings *set)
 {
     return engine_is_newer(set);

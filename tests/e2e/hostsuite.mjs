@@ -108,8 +108,8 @@ async function vanished({ url, path }) {
         await goes.connect();
         await goes.send(`42["create or join",${JSON.stringify(channel)}]`);
         await stays.tape.next('ready');
-        let heard = '';
-        while (!heard.includes('"ready"')) heard += (await goes.get()).text;
+        let told = '';
+        while (!told.includes('"ready"')) told += (await goes.get()).text;
         goes.get().catch(() => {});
         await sleep(200);               // where it waits by then, some web servers tell of its end at once
         goes.end();

@@ -162,6 +162,7 @@ for (const [name, start] of Object.entries(hosts)) {
                 await a.reload();
                 await told(a, 'joined');
             }
+            await until(async () => await count(b, 'leave') >= 2, LIMIT_MS, 'both leaves');
             assert.equal(await count(b, 'leave'), 2);
             await b.evaluate(say, [channel, 'hello']);
             await a.waitForFunction(() => heard.some((one) => one[0] === 'message' && one[1] === 'hello'));

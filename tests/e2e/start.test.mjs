@@ -112,12 +112,13 @@ describe('a program that cannot begin', () => {
         await within(child.ended, 'the end of the program');
     });
 
-    it('behind_lighttpd_whose_program_has_died_it_says_why_until_that_is_mended', async () => {
+    it('behind_lighttpd_which_starts_it_once_more_it_says_why_until_that_is_mended', async () => {
         const conf = join(folder(), 'pollux.conf');
         writeFileSync(conf, '# nothing\n');
         await withPollux({ env: { POLLUX_CONFIG: conf }, allow: / error P002 / }, async (server) => {
             writeFileSync(conf, 'durability = eternal\n');
-            for (const pid of server.pids()) process.kill(pid, 'SIGKILL');
+            for (const pid of server.supervisors()) process.kill(pid, 'SIGTERM');
+            await until(() => server.pids().length === 0, LIMIT_MS, 'its end');
             const ask = () => request(`${server.url}/socket.io/?${SESSION}&${mark()}`).catch(() => ({ text: '' }));
             await until(async () => (await ask()).text.includes('P002'), LIMIT_MS, 'what is wrong');
             await until(() => server.logText().includes('durability is "eternal"'), LIMIT_MS, 'why, in the log');

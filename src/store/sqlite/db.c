@@ -107,6 +107,14 @@ void db_close(struct db *db)
     free(db);
 }
 
+const char *db_library(void)
+{
+    static char text[32];
+
+    snprintf(text, sizeof text, "SQLite %s", sqlite3_libversion());
+    return text;
+}
+
 int db_exec(struct db *db, const char *sql)
 {
     int code = sqlite3_exec(db->lite, sql, NULL, NULL, NULL);

@@ -37,6 +37,9 @@ enum db_access { DB_READ, DB_WRITE, DB_CREATE };
 int db_open(struct db **db, const char *path, enum db_access access, int busy_ms);
 void db_close(struct db *db);
 
+/* "SQLite 3.40.1" */
+const char *db_library(void);
+
 /* Run SQL, one or more statements without results that matter. */
 int db_exec(struct db *db, const char *sql);
 

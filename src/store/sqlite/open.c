@@ -326,6 +326,11 @@ int engine_probe(const struct settings *set, struct buf *why)
     return code;
 }
 
+const char *engine_library(void)
+{
+    return db_library();
+}
+
 bool engine_is_newer(const struct settings *set)
 {
     char path[PATH_MAX];

@@ -57,6 +57,11 @@ static bool on_network_file_system(const char *dir)
     return false;
 }
 
+bool engine_is_on_network(const struct settings *set)
+{
+    return on_network_file_system(set->store);
+}
+
 int wal_begin(struct engine *e, struct buf *why)
 {
     char mode[16] = "";
