@@ -62,7 +62,9 @@ async function ownProgram(t, env = {}) {
 
 const killWorker = (workers) => () => {
     const [first] = workers();
-    if (first) process.kill(first, 'SIGKILL');
+    try {
+        if (first) process.kill(first, 'SIGKILL');
+    } catch { /* as CGI, it has answered meanwhile */ }
 };
 
 /** Kill one of the program's processes whose store is in DIR. */
