@@ -40,7 +40,7 @@ as_root() {
 # A tool that stands in the path counts, whoever put it there; a library counts when Debian has it.
 has_package() {
     case $1 in
-    haproxy | caddy | openssl)
+    haproxy | caddy | openssl | prometheus)
         PATH=$PATH:/usr/sbin command -v "$1" > /dev/null && return ;;
     gcc) command -v gcc cc > /dev/null && return ;;
     make | autoconf | automake | pkg-config | lighttpd | nginx | apache2 | spawn-fcgi | sqlite3 | chromium | npm | \
@@ -80,7 +80,7 @@ Install them as root, then start ${0##*/} again:
     [ -z "$policy" ] || as_root rm -f "$policy"
     [ $status = 0 ] || die "cannot install ${missing[*]}; see above"
     local server
-    for server in lighttpd nginx apache2 haproxy caddy; do                # the program is wanted, not a server on port 80
+    for server in lighttpd nginx apache2 haproxy caddy prometheus; do       # the program is wanted, no service
         [[ " ${missing[*]} " != *" $server "* ]] || [ ! -d /run/systemd/system ] ||
             as_root systemctl --quiet disable $server.service || true
     done

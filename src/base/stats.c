@@ -15,6 +15,7 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -221,6 +222,9 @@ void stats_sizes(struct store_figures *f, const char *dir)
 {
     f->database_bytes = size_of(dir, "pollux.db");
     f->wal_bytes = size_of(dir, "pollux.db-wal");
+    struct statvfs disk;
+    f->disk_free_bytes =
+        statvfs(dir, &disk) == 0 ? (int64_t)disk.f_bavail * (int64_t)disk.f_frsize : 0;
 }
 
 /* Remove NAME in FOLDER, whose lock is free: it is open as FILE. Alone, since of two readers that
@@ -399,6 +403,7 @@ void stats_page(struct buf *out, const struct store_figures *f, const struct sta
     add_figure(out, "log_rows", "Messages kept in the log.", f->log_rows);
     add_figure(out, "database_bytes", "Size of the database file.", f->database_bytes);
     add_figure(out, "wal_bytes", "Size of the write-ahead log.", f->wal_bytes);
+    add_figure(out, "disk_free_bytes", "Room that is left beside them.", f->disk_free_bytes);
     add_number(out, l, "held_polls", "gauge", "Polls that wait.", offsetof(struct counters, held));
     add_number(out, l, "hops_total", "counter",
                "Messages relayed from client to client, once for each recipient.",

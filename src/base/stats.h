@@ -67,9 +67,11 @@ struct store_figures {
     int64_t queued;                     /* deliveries that have not arrived */
     int64_t log_rows;                   /* messages that are kept */
     int64_t database_bytes, wal_bytes;
+    int64_t disk_free_bytes;            /* for this user */
 };
 
-/* Set the sizes of the files in DIR: 0 for one that does not exist. */
+/* Set the sizes of the files in DIR, 0 for one that does not exist, and what is free beside
+ * them. */
 void stats_sizes(struct store_figures *f, const char *dir);
 
 /* How a process is told from others: its pid, and where that is not enough ".1", ".2"... */

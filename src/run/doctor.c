@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -122,13 +121,13 @@ static void look_at_settings(struct doctor *d, const struct settings *set)
 
 static void look_at_room(struct doctor *d, const char *store)
 {
-    struct statvfs disk;
     struct store_figures sizes = { 0 };
+    struct stat st;
 
-    if (statvfs(store, &disk) == -1)
+    if (stat(store, &st) == -1)
         return;                         /* it is to be created yet */
-    int64_t left = (int64_t)disk.f_bavail * (int64_t)disk.f_frsize;
     stats_sizes(&sizes, store);
+    int64_t left = sizes.disk_free_bytes;
     say(d, left < ROOM_BAD ? BAD : left < ROOM_LITTLE ? LOOK : WELL, "disk",
         "%lld MB free, the store has %lld MB", (long long)(left >> 20),
         (long long)((sizes.database_bytes + sizes.wal_bytes) >> 20));
