@@ -31,6 +31,16 @@ SELECT id
  WHERE id > ?1 AND id <= ?2 AND (?3 IS NULL OR channel = ?3) AND at_ms >= ?4 AND at_ms < ?5
    AND (?6 OR (type IN (2, 5) AND name <> 'log'))
  ORDER BY id DESC;
+-- When somebody else than ?3 asked for channel ?2 next, after message ?1; and when somebody had left it before. A while on
+-- and back, no more.
+-- name: message_next_join
+SELECT at_ms FROM message
+ WHERE id > ?1 AND id <= ?1 + 4096 AND channel = ?2 AND name = 'create or join' AND sender IS NOT NULL AND sender <> ?3
+ ORDER BY id LIMIT 1;
+-- name: message_last_leave
+SELECT at_ms FROM message
+ WHERE id < ?1 AND id >= ?1 - 4096 AND channel = ?2 AND name IN ('leave', 'Bye') AND (sender IS NULL OR sender <> ?3)
+ ORDER BY id DESC LIMIT 1;
 -- name: message_attached
 SELECT attached FROM message WHERE id = ?1;
 -- name: delivery_first

@@ -20,7 +20,10 @@ WITH heard_by AS (
 SELECT h.seq                                        AS seq,
        strftime('%Y-%m-%d %H:%M:%f', h.at_ms / 1000.0, 'unixepoch', 'localtime') AS sent,
        coalesce(substr(s.public, 1, 6), CASE WHEN h.sender IS NULL THEN 'server' ELSE '?' END) AS sender,
-       coalesce(substr(r.public, 1, 6), CASE WHEN h.nth IS NULL THEN 'server' ELSE '?' END) AS recipient,
+       coalesce(substr(r.public, 1, 6),
+                CASE WHEN h.nth IS NOT NULL THEN '?'
+                     WHEN h.sender IS NOT NULL AND h.name IN ('create or join', 'leave', 'Bye', 'Ack') THEN 'server'
+                     ELSE 'nobody' END)             AS recipient,
        CASE WHEN h.name GLOB '*[' || char(1) || '-' || char(31) || char(127) || '-' || char(159) || ']*'
             THEN '(control characters)' ELSE h.name END AS event,
        -- The body is ["event",arguments...]: only the arguments are of interest here.

@@ -11,6 +11,7 @@
 
 #include "base/ascii.h"
 #include "ctl/commands.h"
+#include "ctl/gist.h"
 #include "ctl/page.h"
 #include "ctl/text.h"
 #include "ctl/dates.h"
@@ -33,6 +34,7 @@ struct diagram {
     struct participant *list;
     size_t count, cap;
     struct buf arrows;
+    struct gist gist;                   /* scratch */
     bool failed;                        /* a read: what was drawn is not whole */
 };
 
@@ -170,6 +172,17 @@ static void add_arrow(struct diagram *d, size_t from, size_t to, const char *arr
                       const struct said *s)
 {
     struct span arguments = s->has_body ? said_arguments(s) : SPAN("(not kept)");
+    struct buf about = BUF_EMPTY;
+
+    if (s->has_body && said_is_event(s))
+        gist_find(&d->gist, buf_span(&s->name), arguments);
+    else
+        d->gist.kind = GIST_NONE;
+    if (d->gist.kind != GIST_NONE) {
+        gist_add(&about, &d->gist);
+        text_need(&d->arrows, &about);
+        arguments = buf_span(&about);
+    }
 
     buf_add_text(&d->arrows, "    ");
     add_name(d, from);
@@ -184,7 +197,10 @@ static void add_arrow(struct diagram *d, size_t from, size_t to, const char *arr
     if (s->attachments != 0)
         buf_addf(&d->arrows, " +%lld attachment%s", (long long)s->attachments,
                  s->attachments != 1 ? "s" : "");
+    if (said_to_nobody(s))
+        buf_add_text(&d->arrows, " (nobody was there)");
     buf_add_char(&d->arrows, '\n');
+    buf_release(&about);
 }
 
 /* The server's "leave" names in its second argument who left. */
@@ -246,7 +262,7 @@ static void add_said(struct diagram *d, const struct page *p, const struct said 
     if (from != SERVER)
         d->list[from].left = false;
     if (s->count == 0 && s->sender != 0)
-        add_arrow(d, from, SERVER, "->>", s);
+        add_arrow(d, from, SERVER, said_to_nobody(s) ? "-x" : "->>", s);
     for (size_t i = 0; i < s->count; i++) {
         const struct heard *h = &p->heard[s->first + i];
         size_t to = participant(d, h->socket);
@@ -320,6 +336,7 @@ int ctl_diagram(struct ctl *c)
 
     page_release(&p);
     buf_release(&d.arrows);
+    gist_release(&d.gist);
     free(d.list);
     return status;
 }

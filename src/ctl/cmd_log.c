@@ -5,20 +5,33 @@
 #include <time.h>
 
 #include "ctl/commands.h"
+#include "ctl/gist.h"
 #include "ctl/said_json.h"
 #include "ctl/page.h"
 #include "ctl/text.h"
 #include "ctl/dates.h"
+#include "ctl/why.h"
 
 #define POLL_MS 200
 #define NAMED 2                         /* recipients named in a line; the others are counted */
 #define NAME_WIDTH 32                   /* columns of a channel's or event's name */
 #define UNKEPT "(%lld bytes, not kept)"
 
+#define SORTS 6                         /* of candidates, told apart in a run */
+
 struct lines {
     struct table table;
     struct buf out, date;               /* date: that of the last line */
     int64_t printed;
+    struct gist gist, next;             /* scratch */
+};
+
+/* Messages that follow one another and make one line: one; or several candidates of one sender to
+ * the same recipients. */
+struct run {
+    size_t first, count;                /* in the page */
+    struct { char sort[GIST_SORT_MAX]; size_t count; } sorts[SORTS];
+    size_t sort_count;
 };
 
 static const struct table_column columns[] = {
@@ -26,25 +39,30 @@ static const struct table_column columns[] = {
     { NULL, true },  { NULL, false }, { NULL, false },
 };
 
-/* "12 ms"; with several recipients the slowest's. What is not there yet or never will be counts
+/* "12 ms"; of several deliveries the slowest's. What is not there yet or never will be counts
  * more. */
-static void add_state(struct buf *out, const struct page *p, const struct said *s)
+static void add_state(struct buf *out, const struct page *p, const struct run *r)
 {
     int64_t slowest = -1, counts[3] = { 0 };
+    size_t all = 0;
     static const char *const states[] = { "never", "waiting", "sent" };
 
-    for (size_t i = 0; i < s->count; i++) {
-        const struct heard *h = &p->heard[s->first + i];
-        if (h->arrived_ms > 0 && h->arrived_ms - s->at_ms > slowest)
-            slowest = h->arrived_ms - s->at_ms;
-        for (size_t k = 0; k < 3; k++)
-            counts[k] += strcmp(heard_state(h), states[k]) == 0;
+    for (size_t n = r->first; n < r->first + r->count; n++) {
+        const struct said *s = &p->said[n];
+        all += s->count;
+        for (size_t i = 0; i < s->count; i++) {
+            const struct heard *h = &p->heard[s->first + i];
+            if (h->arrived_ms > 0 && h->arrived_ms - s->at_ms > slowest)
+                slowest = h->arrived_ms - s->at_ms;
+            for (size_t k = 0; k < 3; k++)
+                counts[k] += strcmp(heard_state(h), states[k]) == 0;
+        }
     }
     for (size_t k = 0; k < 3; k++)
         if (counts[k] != 0) {
             buf_add_text(out, states[k]);
-            if (s->count > 1)
-                buf_addf(out, " %lld/%zu", (long long)counts[k], s->count);
+            if (all > 1)
+                buf_addf(out, " %lld/%zu", (long long)counts[k], all);
             return;
         }
     if (slowest >= 0)
@@ -65,7 +83,7 @@ static void add_parties(struct ctl *c, struct buf *out, const struct page *p, co
     if (s->count > NAMED)
         buf_addf(out, " +%zu", s->count - NAMED);
     if (s->count == 0)
-        buf_add_text(out, s->recipients != 0 ? " ?" : s->sender != 0 ? " server" : " nobody");
+        buf_add_text(out, s->recipients != 0 ? " ?" : said_to_server(s) ? " server" : " nobody");
 }
 
 /* Names are short, as a rule. One that is not would push all else off the line. */
@@ -103,8 +121,90 @@ static void add_payload(struct ctl *c, struct buf *out, const struct said *s)
                  s->attachments != 1 ? "s" : "");
 }
 
-static bool add_line(struct ctl *c, struct lines *l, const struct page *p, const struct said *s)
+/* ---- what it is about */
+
+/* Lines that are not to be cut show what was said as it was said. */
+static void find_gist(const struct ctl *c, struct gist *g, const struct said *s)
 {
+    g->kind = GIST_NONE;
+    if (!c->whole_ids && s->has_body && said_is_event(s))
+        gist_find(g, buf_span(&s->name), said_arguments(s));
+}
+
+static bool count_sort(struct run *r, const struct gist *g)
+{
+    char sort[GIST_SORT_MAX];
+    size_t i = 0;
+
+    gist_sort(g, sort);
+    while (i < r->sort_count && strcmp(r->sorts[i].sort, sort) != 0)
+        i++;
+    if (i == SORTS)
+        return false;
+    if (i == r->sort_count)
+        memcpy(r->sorts[r->sort_count++].sort, sort, sizeof sort);
+    r->sorts[i].count++;
+    return true;
+}
+
+/* Are B's sender, channel, name and recipients A's? */
+static bool goes_along(const struct page *p, const struct said *a, const struct said *b)
+{
+    bool same = a->sender == b->sender && a->count == b->count && a->recipients == b->recipients
+                && span_equals(buf_span(&a->channel), buf_span(&b->channel))
+                && span_equals(buf_span(&a->name), buf_span(&b->name));
+
+    for (size_t i = 0; same && i < a->count; i++)
+        same = p->heard[a->first + i].socket == p->heard[b->first + i].socket;
+    return same;
+}
+
+/* The line that begins with P's FIRST; what that is about is in l->gist. */
+static struct run begin_run(const struct ctl *c, struct lines *l, const struct page *p,
+                            size_t first)
+{
+    const struct said *s = &p->said[first];
+    struct run r = { .first = first, .count = 1 };
+
+    find_gist(c, &l->gist, s);
+    if (l->gist.kind != GIST_CANDIDATE)
+        return r;
+    count_sort(&r, &l->gist);
+    while (first + r.count < p->count && goes_along(p, s, &p->said[first + r.count])) {
+        find_gist(c, &l->next, &p->said[first + r.count]);
+        if (l->next.kind != GIST_CANDIDATE || !count_sort(&r, &l->next))
+            break;
+        r.count++;
+    }
+    return r;
+}
+
+/* "8 candidates: 4 host udp, 4 srflx udp" */
+static void add_run(struct buf *out, const struct run *r)
+{
+    buf_addf(out, "%zu candidates:", r->count);
+    for (size_t i = 0; i < r->sort_count; i++)
+        buf_addf(out, "%s %zu %s", i != 0 ? "," : "", r->sorts[i].count, r->sorts[i].sort);
+}
+
+static void add_about(struct ctl *c, struct buf *out, struct lines *l, const struct said *s,
+                      const struct run *r)
+{
+    if (said_to_nobody(s)) {
+        why_nobody(c, out, s);
+        buf_add_text(out, ": ");
+    }
+    if (r->count > 1)
+        add_run(out, r);
+    else if (l->gist.kind != GIST_NONE)
+        gist_add(out, &l->gist);
+    else
+        add_payload(c, out, s);
+}
+
+static bool add_line(struct ctl *c, struct lines *l, const struct page *p, const struct run *r)
+{
+    const struct said *s = &p->said[r->first];
     enum tint tint = s->sender == 0 ? TINT_SERVER : TINT_PEER;
     struct buf *cells[7];
 
@@ -114,6 +214,9 @@ static bool add_line(struct ctl *c, struct lines *l, const struct page *p, const
             return false;
         if (i == 0)
             time_add_clock(cells[i], s->at_ms);
+        else if (i == 1 && r->count > 1)
+            buf_addf(cells[i], "#%lld…%lld", (long long)s->seq,
+                     (long long)p->said[r->first + r->count - 1].seq);
         else if (i == 1)
             buf_addf(cells[i], "#%lld", (long long)s->seq);
         else if (i == 2)
@@ -121,13 +224,13 @@ static bool add_line(struct ctl *c, struct lines *l, const struct page *p, const
         else if (i == 3)
             add_name(c, cells[i], c->argument == NULL ? buf_span(&s->channel) : SPAN(""));
         else if (i == 4)
-            add_state(cells[i], p, s);
+            add_state(cells[i], p, r);
         else if (i == 5 && !said_is_event(s))
             buf_addf(cells[i], "(%s)", said_type(s));
         else if (i == 5)
             add_name(c, cells[i], buf_span(&s->name));
         else
-            add_payload(c, cells[i], s);
+            add_about(c, cells[i], l, s, r);
     }
     return true;
 }
@@ -153,16 +256,17 @@ static void begin_day(struct ctl *c, struct lines *l, const struct said *s)
 static int print_page(struct ctl *c, struct lines *l, const struct page *p)
 {
     for (size_t i = 0; i < p->count; i++) {
-        const struct said *s = &p->said[i];
         if (c->json) {
-            json_add_line(&l->out, json_said(c, p, s));
+            json_add_line(&l->out, json_said(c, p, &p->said[i]));
             continue;
         }
-        begin_day(c, l, s);
-        if (!add_line(c, l, p, s)) {
+        struct run r = begin_run(c, l, p, i);
+        begin_day(c, l, &p->said[i]);
+        if (!add_line(c, l, p, &r)) {
             l->out.failed = true;
             break;
         }
+        i += r.count - 1;
     }
     if (!c->json)
         table_print(&l->table, &l->out, c->colour, c->whole_ids ? 0 : c->width);
@@ -220,6 +324,8 @@ int ctl_log(struct ctl *c)
     table_release(&l.table);
     buf_release(&l.out);
     buf_release(&l.date);
+    gist_release(&l.gist);
+    gist_release(&l.next);
     page_release(&p);
     return status;
 }

@@ -2,10 +2,12 @@
 #include <stdlib.h>
 
 #include "ctl/commands.h"
+#include "ctl/gist.h"
 #include "ctl/said_json.h"
 #include "ctl/page.h"
 #include "ctl/text.h"
 #include "ctl/dates.h"
+#include "ctl/why.h"
 #include "store/attached.h"
 #include "wire/json.h"
 
@@ -65,6 +67,33 @@ static void add_body(struct buf *out, const struct said *s)
     else
         text_add_safe(out, buf_span(&s->body));
     buf_add_char(out, '\n');
+}
+
+/* What it is about; a description line by line, with numbers by which one can speak of them. */
+static void add_about(struct ctl *c, struct buf *out, const struct said *s)
+{
+    struct gist g = { 0 };
+    struct buf text = BUF_EMPTY;
+    struct span rest, line;
+
+    if (s->has_body && said_is_event(s))
+        gist_find(&g, buf_span(&s->name), said_arguments(s));
+    if (g.kind != GIST_NONE) {
+        gist_add(&text, &g);
+        add_field(c, out, "about", buf_span(&text));
+        text_need(out, &text);
+    }
+    rest = buf_span(&g.text);
+    if (g.kind != GIST_NONE && g.kind != GIST_CANDIDATE && rest.len != 0)
+        buf_add_char(out, '\n');
+    for (int n = 1; g.kind != GIST_NONE && g.kind != GIST_CANDIDATE && gist_line(&rest, &line);
+         n++) {
+        buf_addf(out, "%4d  ", n);
+        text_add_safe(out, line);
+        buf_add_char(out, '\n');
+    }
+    buf_release(&text);
+    gist_release(&g);
 }
 
 /* Bytes that LEN characters of base64 stand for. */
@@ -129,6 +158,12 @@ static void add_recipients(struct ctl *c, struct buf *out, const struct page *p,
 
     buf_add_char(out, '\n');
     if (s->count == 0) {
+        if (said_to_nobody(s)) {
+            buf_add_text(out, "It reached nobody: ");
+            why_nobody(c, out, s);
+            buf_add_text(out, ".\n");
+            return;
+        }
         buf_add_text(out, s->recipients == 0 ? "It was for the server alone.\n"
                                              : "Who its recipients were is not kept any longer.\n");
         return;
@@ -149,6 +184,7 @@ static int show(struct ctl *c, struct buf *out, const struct page *p)
         return ctl_flush(c, out) == -1 ? CTL_FAILED : CTL_OK;
     }
     add_head(c, out, s);
+    add_about(c, out, s);
     add_body(out, s);
     if (add_attachments(c, out, s) == -1)
         return ctl_fail_db(c, "read the attachments");

@@ -310,6 +310,22 @@ bool said_is_event(const struct said *s)
     return s->type == SIO_EVENT || s->type == SIO_BINARY_EVENT;
 }
 
+/* What is for the server is not stored with recipients, even if it was told others something. */
+bool said_to_server(const struct said *s)
+{
+    static const char *const names[] = { "create or join", "leave", "Bye", "Ack" };
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        if (s->sender != 0 && s->recipients == 0 && span_is(buf_span(&s->name), names[i]))
+            return true;
+    return s->sender != 0 && s->recipients == 0 && !said_is_event(s);
+}
+
+bool said_to_nobody(const struct said *s)
+{
+    return s->sender != 0 && s->recipients == 0 && !said_to_server(s);
+}
+
 const char *said_type(const struct said *s)
 {
     static const char *const names[] = { "connect",       "disconnect",   "event",     "ack",

@@ -61,6 +61,11 @@ struct span said_arguments(const struct said *s);
 /* Is this an event of a client or of the server? Else it is another kind of packet. */
 bool said_is_event(const struct said *s);
 
+/* Did a client say it to the server, which alone is meant by it; or to others, of whom nobody was
+ * there? */
+bool said_to_server(const struct said *s);
+bool said_to_nobody(const struct said *s);
+
 /* "event", "ack" and so on. */
 const char *said_type(const struct said *s);
 

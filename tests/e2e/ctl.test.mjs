@@ -412,7 +412,7 @@ test('the_views_read_well', (t) => {
 6|2025-11-24 16:00:01.400|BBBBBB|AAAAAA|file|{"_placeholder":true,"num":0}|16:00:03.000|1600|room
 7|2025-11-24 16:00:02.200|server|BBBBBB|full|"room"|never||room
 8|2025-11-24 16:00:09.500|AAAAAA|BBBBBB|message|(control characters: see polluxctl show 8)|sent||room
-10|2025-11-24 16:00:09.900|AAAAAA|server|(control characters)|["x\\u001b[31m"]|||room
+10|2025-11-24 16:00:09.900|AAAAAA|nobody|(control characters)|["x\\u001b[31m"]|||room
 `);
     assert.equal(s.sql('SELECT seq FROM slow; SELECT seq FROM lost; SELECT channel, member, state FROM who WHERE waiting > 0')
         .replace(/since [\d:]+/, 'since'), '6\n7\nother|BBBBBB|here\nother|DDDDDD|away since\nroom|BBBBBB|here');
@@ -451,4 +451,71 @@ test('close_reaches_clients_of_a_running_server', async (t) => {
     assert.match(ctl('log', 'room'), /#\d+ +server → \S+ .* created +"room"/);
     assert.match(ctl('gc'), /^removed 0 messages/);
     assert.match(ctl('check'), /is well/);
+});
+
+const SDP = 'v=0\r\no=- 1 2 IN IP4 0.0.0.0\r\ns=-\r\nt=0 0\r\nm=audio 9 UDP/TLS/RTP/SAVPF 111\r\na=setup:actpass\r\nm=application 9 UDP/DTLS/SCTP x\r\n';
+const candidate = (type) => `candidate:1 1 UDP 2113937151 192.0.2.7 54321 typ ${type}`;
+
+/** A call in which Alice offers before Bob is there and once more when he is, with six candidates, and says something when he has left. */
+function webrtcCall() {
+    const rows = [], deliveries = [];
+    const say = (at, sender, name, argument, to = null) => {
+        const body = JSON.stringify([name, argument]), id = rows.length + 1;
+        rows.push(`(${id}, ${T0 + at}, 2, ${sender ?? 'NULL'}, 'call', ${quote(name)}, ${quote(body)}, NULL, 0, ${body.length}, ${to ? 1 : 0}, 0)`);
+        if (to) deliveries.push(`(${id}, ${to}, 1, 1, ${T0 + at}, ${T0 + at + id})`);
+        return id;
+    };
+    const offer = { type: 'offer', sdp: SDP };
+    say(0, 1, 'create or join', 'call');
+    say(100, 1, 'message', offer);
+    say(1800, 2, 'create or join', 'call');
+    say(1900, 1, 'message', offer, 2);
+    for (const type of ['host', 'host', 'srflx', 'host', 'relay']) say(1950, 1, 'message', { type: 'candidate', candidate: candidate(type) }, 2);
+    say(1960, 1, 'message', { type: 'candidate', candidate: candidate('host') }, 4);
+    say(1970, 2, 'message', { type: 'answer', sdp: SDP }, 1);
+    say(1980, 2, 'message', { candidate: null }, 1);
+    say(2500, 2, 'leave', 'call');
+    say(3000, 1, 'message', 'are you there?');
+    return `${CALL} DELETE FROM delivery; DELETE FROM message;
+        INSERT INTO message (id, at_ms, type, sender, channel, name, body, attached, attachments, size, recipients, unheard) VALUES ${rows.join(',')};
+        INSERT INTO delivery (message, socket, nth, upto_bytes, sent_ms, arrived_ms) VALUES ${deliveries.join(',')};`;
+}
+
+test('log_says_what_messages_are_about_and_whom_they_did_not_reach', (t) => {
+    const s = store(t, webrtcCall());
+    const shown = s.lines('log', 'call').map((line) => line.replace(/ +/g, ' ').replace(/^\S+ /, ''));
+    assert.deepEqual(shown.slice(1), [
+        '#1 AAAAAA → server create or join "call"',
+        '#2 AAAAAA → nobody message the other joined 1700 ms later (send after "ready"): offer audio, data',
+        '#3 BBBBBBbb → server create or join "call"',
+        '#4 AAAAAA → BBBBBBbb 4 ms message offer audio, data',
+        '#5…9 AAAAAA → BBBBBBbb 9 ms message 5 candidates: 3 host udp, 1 srflx udp, 1 relay udp',
+        '#10 AAAAAA → DDDDDD 10 ms message candidate host udp',
+        '#11 BBBBBBbb → AAAAAA 11 ms message answer audio, data',
+        '#12 BBBBBBbb → AAAAAA 12 ms message no more candidates',
+        '#13 BBBBBBbb → server leave "call"',
+        '#14 AAAAAA → nobody message the other had left 500 ms before: "are you there?"',
+    ]);
+    const long = s.lines('log', 'call', '-l');
+    assert.equal(long.filter((line) => line.includes('"candidate:1 1 UDP')).length, 6, 'whole lines are what was said');
+    assert.equal(s.lines('log', 'call', '--json').length, 14, 'nothing is folded for programs');
+});
+
+test('show_numbers_the_lines_of_a_description', (t) => {
+    const s = store(t, webrtcCall());
+    const text = s.out('show', '2');
+    assert.match(text, /^about +offer audio, data$/m);
+    assert.match(text, /^ +1 {2}v=0\n +2 {2}o=- 1 2 IN IP4 0\.0\.0\.0\n/m);
+    assert.match(text, /^ +7 {2}m=application /m);
+    assert.match(text, /It reached nobody: the other joined 1700 ms later/);
+    assert.match(s.out('show', '1'), /It was for the server alone\./);
+    assert.match(s.out('show', '5'), /^about +candidate host udp$/m);
+});
+
+test('diagram_and_view_say_so_as_well', (t) => {
+    const s = store(t, webrtcCall());
+    const arrows = s.out('diagram', 'call');
+    assert.match(arrows, /P1-xServer: message offer audio, data \(nobody was there\)/);
+    assert.match(arrows, /P1->>P2: message candidate srflx udp/);
+    assert.equal(s.sql("SELECT group_concat(recipient, ' ') FROM conversation WHERE seq IN (1, 2, 13, 14)"), 'server nobody server nobody');
 });
