@@ -73,7 +73,8 @@ static const struct command {
 static const char short_options[] = "afhjln:";
 
 static const struct option long_options[] = {
-    { "all", no_argument, NULL, 'a' },         { "config", required_argument, NULL, 'C' },
+    { "all", no_argument, NULL, 'a' },         { "color", required_argument, NULL, 'K' },
+    { "colour", required_argument, NULL, 'K' }, { "config", required_argument, NULL, 'C' },
     { "follow", no_argument, NULL, 'f' },      { "help", no_argument, NULL, 'h' },
     { "json", no_argument, NULL, 'j' },        { "lines", required_argument, NULL, 'n' },
     { "long", no_argument, NULL, 'l' },        { "namespace", required_argument, NULL, 'N' },
@@ -127,6 +128,7 @@ static void print_help(void)
          "      --store DIR    the store directory; else $POLLUX_STORE, else the key `store` of "
          "the settings\n"
          "      --config FILE  the settings; else $POLLUX_CONFIG\n"
+         "      --color WHEN   always, never, or auto: on a terminal, unless NO_COLOR is set\n"
          "  -h, --help         this\n"
          "      --version      which version this is\n\n"
          "Exit status: 0 all well; 1 it failed, or check found something; 2 the command line was "
@@ -186,6 +188,18 @@ static int read_lines(struct ctl *c, const char *text)
     return CTL_USAGE;
 }
 
+/* What look_at_terminal() found holds for "auto". */
+static int read_colour(struct ctl *c, const char *when)
+{
+    if (strcmp(when, "always") == 0 || strcmp(when, "never") == 0)
+        c->colour = when[0] == 'a';
+    else if (strcmp(when, "auto") != 0) {
+        ctl_fail("--color is always, never or auto, and not %s", when);
+        return CTL_USAGE;
+    }
+    return CTL_OK;
+}
+
 static int take_option(struct ctl *c, struct line *l, int letter)
 {
     if (strchr("afjlnNSUV", letter) != NULL && strchr(l->given, letter) == NULL
@@ -203,6 +217,7 @@ static int take_option(struct ctl *c, struct line *l, int letter)
     case 'V': c->vacuum = true; return CTL_OK;
     case 'D': l->store = optarg; return CTL_OK;
     case 'C': l->config = optarg; return CTL_OK;
+    case 'K': return read_colour(c, optarg);
     case 'h': l->help = true; return CTL_OK;
     case 'v': l->version = true; return CTL_OK;
     default: return usage();            /* getopt has said what is wrong */

@@ -519,3 +519,12 @@ test('diagram_and_view_say_so_as_well', (t) => {
     assert.match(arrows, /P1->>P2: message candidate srflx udp/);
     assert.equal(s.sql("SELECT group_concat(recipient, ' ') FROM conversation WHERE seq IN (1, 2, 13, 14)"), 'server nobody server nobody');
 });
+
+test('colours_are_kept_where_they_are_wanted', (t) => {
+    const s = store(t);
+    assert.doesNotMatch(s.out('log', 'room'), /\u001b/);
+    assert.match(s.out('--color=always', 'log', 'room'), /\u001b\[/);
+    assert.match(s.run(['log', 'room', '--colour', 'always'], { more: { NO_COLOR: '1' } }).stdout, /\u001b\[/);
+    assert.doesNotMatch(s.out('log', 'room', '--color=auto'), /\u001b/);
+    assert.match(s.run(['log', '--color', 'sometimes'], { status: 2 }).stderr, /always, never or auto/);
+});
