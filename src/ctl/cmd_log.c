@@ -27,7 +27,7 @@ struct lines {
 };
 
 /* Messages that follow one another and make one line: one; or several candidates of one sender to
- * the same recipients. */
+ * the same recipients; or what the server said to the same ones in one breath. */
 struct run {
     size_t first, count;                /* in the page */
     struct { char sort[GIST_SORT_MAX]; size_t count; } sorts[SORTS];
@@ -147,16 +147,44 @@ static bool count_sort(struct run *r, const struct gist *g)
     return true;
 }
 
-/* Are B's sender, channel, name and recipients A's? */
+/* Are B's sender, channel and recipients A's? */
 static bool goes_along(const struct page *p, const struct said *a, const struct said *b)
 {
     bool same = a->sender == b->sender && a->count == b->count && a->recipients == b->recipients
-                && span_equals(buf_span(&a->channel), buf_span(&b->channel))
-                && span_equals(buf_span(&a->name), buf_span(&b->name));
+                && span_equals(buf_span(&a->channel), buf_span(&b->channel));
 
     for (size_t i = 0; same && i < a->count; i++)
         same = p->heard[a->first + i].socket == p->heard[b->first + i].socket;
     return same;
+}
+
+/* R begins with a candidate, which is in l->gist: the others that go along with it. */
+static void add_candidates(const struct ctl *c, struct lines *l, const struct page *p,
+                           struct run *r)
+{
+    const struct said *s = &p->said[r->first], *next;
+
+    count_sort(r, &l->gist);
+    for (; r->first + r->count < p->count; r->count++) {
+        next = &p->said[r->first + r->count];
+        if (!goes_along(p, s, next) || !span_equals(buf_span(&s->name), buf_span(&next->name)))
+            return;
+        find_gist(c, &l->next, next);
+        if (l->next.kind != GIST_CANDIDATE || !count_sort(r, &l->next))
+            return;
+    }
+}
+
+/* R begins with what the server said: what it said to the same ones in the same turn. */
+static void add_breath(const struct page *p, struct run *r)
+{
+    const struct said *s = &p->said[r->first], *next = s;
+
+    for (; r->first + r->count < p->count; r->count++) {
+        next = &p->said[r->first + r->count];
+        if (!goes_along(p, s, next) || next->at_ms != s->at_ms || !said_is_event(next))
+            return;
+    }
 }
 
 /* The line that begins with P's FIRST; what that is about is in l->gist. */
@@ -167,15 +195,10 @@ static struct run begin_run(const struct ctl *c, struct lines *l, const struct p
     struct run r = { .first = first, .count = 1 };
 
     find_gist(c, &l->gist, s);
-    if (l->gist.kind != GIST_CANDIDATE)
-        return r;
-    count_sort(&r, &l->gist);
-    while (first + r.count < p->count && goes_along(p, s, &p->said[first + r.count])) {
-        find_gist(c, &l->next, &p->said[first + r.count]);
-        if (l->next.kind != GIST_CANDIDATE || !count_sort(&r, &l->next))
-            break;
-        r.count++;
-    }
+    if (l->gist.kind == GIST_CANDIDATE)
+        add_candidates(c, l, p, &r);
+    else if (s->sender == 0 && s->count != 0 && said_is_event(s) && !c->whole_ids)
+        add_breath(p, &r);
     return r;
 }
 
@@ -187,14 +210,28 @@ static void add_run(struct buf *out, const struct run *r)
         buf_addf(out, "%s %zu %s", i != 0 ? "," : "", r->sorts[i].count, r->sorts[i].sort);
 }
 
-static void add_about(struct ctl *c, struct buf *out, struct lines *l, const struct said *s,
+/* "room", and join, broadcast: joined */
+static void add_others(struct ctl *c, struct buf *out, const struct page *p, const struct run *r)
+{
+    add_payload(c, out, &p->said[r->first]);
+    for (size_t i = 1; i < r->count; i++) {
+        buf_add_text(out, i == 1 ? ", and " : ", ");
+        add_name(c, out, buf_span(&p->said[r->first + i].name));
+    }
+}
+
+static void add_about(struct ctl *c, struct buf *out, struct lines *l, const struct page *p,
                       const struct run *r)
 {
+    const struct said *s = &p->said[r->first];
+
     if (said_to_nobody(s)) {
         why_nobody(c, out, s);
         buf_add_text(out, ": ");
     }
-    if (r->count > 1)
+    if (r->count > 1 && r->sort_count == 0)
+        add_others(c, out, p, r);
+    else if (r->count > 1)
         add_run(out, r);
     else if (l->gist.kind != GIST_NONE)
         gist_add(out, &l->gist);
@@ -230,7 +267,7 @@ static bool add_line(struct ctl *c, struct lines *l, const struct page *p, const
         else if (i == 5)
             add_name(c, cells[i], buf_span(&s->name));
         else
-            add_about(c, cells[i], l, s, r);
+            add_about(c, cells[i], l, p, r);
     }
     return true;
 }

@@ -501,6 +501,24 @@ test('log_says_what_messages_are_about_and_whom_they_did_not_reach', (t) => {
     assert.equal(s.lines('log', 'call', '--json').length, 14, 'nothing is folded for programs');
 });
 
+test('log_folds_what_the_server_says_in_one_breath', (t) => {
+    const s = store(t, `${CALL}
+        INSERT INTO message (id, at_ms, type, sender, channel, name, body, attached, attachments, size, recipients, unheard) VALUES
+            (20, ${T0 + 20000}, 2, NULL, 'room', 'join', '["join","room"]', NULL, 0, 15, 1, 0),
+            (21, ${T0 + 20000}, 2, NULL, 'room', 'broadcast: joined', '["broadcast: joined","x"]', NULL, 0, 25, 1, 0),
+            (22, ${T0 + 20000}, 2, NULL, 'room', 'joined', '["joined","room"]', NULL, 0, 17, 1, 0),
+            (23, ${T0 + 20001}, 2, NULL, 'room', 'ready', '["ready","room"]', NULL, 0, 16, 1, 0);
+        INSERT INTO delivery (message, socket, nth, upto_bytes, sent_ms, arrived_ms) VALUES
+            (20, 1, 1, 1, ${T0 + 20001}, ${T0 + 20005}), (21, 1, 1, 1, ${T0 + 20001}, ${T0 + 20009}),
+            (22, 2, 1, 1, ${T0 + 20001}, ${T0 + 20005}), (23, 2, 1, 1, ${T0 + 20001}, ${T0 + 20005});`);
+    const last = (...args) => s.lines('log', 'room', ...args).map((line) => line.replace(/ +/g, ' ').replace(/^\S+ /, '')).filter((line) => /^#2\d/.test(line));
+    assert.deepEqual(last(), [
+        '#20…21 server → AAAAAA 9 ms join "room", and broadcast: joined', '#22 server → BBBBBBbb 5 ms joined "room"',
+        '#23 server → BBBBBBbb 4 ms ready "room"',
+    ]);
+    assert.equal(last('-l').length, 4);
+});
+
 test('show_numbers_the_lines_of_a_description', (t) => {
     const s = store(t, webrtcCall());
     const text = s.out('show', '2');
@@ -521,10 +539,10 @@ test('diagram_and_view_say_so_as_well', (t) => {
 });
 
 test('colours_are_kept_where_they_are_wanted', (t) => {
-    const s = store(t);
-    assert.doesNotMatch(s.out('log', 'room'), /\u001b/);
-    assert.match(s.out('--color=always', 'log', 'room'), /\u001b\[/);
-    assert.match(s.run(['log', 'room', '--colour', 'always'], { more: { NO_COLOR: '1' } }).stdout, /\u001b\[/);
-    assert.doesNotMatch(s.out('log', 'room', '--color=auto'), /\u001b/);
+    const s = store(t), coloured = (text) => text.includes('\u001b[');
+    assert.ok(!coloured(s.out('log', 'room')));
+    assert.ok(coloured(s.out('--color=always', 'log', 'room')));
+    assert.ok(coloured(s.run(['log', 'room', '--colour', 'always'], { more: { NO_COLOR: '1' } }).stdout));
+    assert.ok(!coloured(s.out('log', 'room', '--color=auto')));
     assert.match(s.run(['log', '--color', 'sometimes'], { status: 2 }).stderr, /always, never or auto/);
 });
