@@ -5,10 +5,11 @@ import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSyn
 import http from 'node:http';
 import { tmpdir, userInfo } from 'node:os';
 import { dirname, extname, join, resolve } from 'node:path';
+import { after, before, describe } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { LIMIT_MS, engine, freePort, htdocs, program, startPollux, until } from './harness.mjs';
-import { hostEnv } from './hostsuite.mjs';
-import { run, startProgram } from './nginx.mjs';
+import { LIMIT_MS, freePort, htdocs, program, startPollux, until } from './harness.mjs';
+import { hostEnv, hostSuite } from './hostsuite.mjs';
+import { answers, apacheHead, run, startProgram } from './nginx.mjs';
 import { startSnippet } from './snippet.mjs';
 
 const conf = resolve(dirname(fileURLToPath(import.meta.url)), '../../conf');
@@ -22,21 +23,6 @@ export function shipped(name, places) {
         text = text.replaceAll(from, to);
     }
     return text;
-}
-
-async function answers(url, path, log) {
-    await until(async () => {
-        const first = engine(url, path);
-        try {
-            const answer = await first.open();
-            if (answer.status === 200) await first.post('1');
-            return answer.status === 200;
-        } catch {
-            return false;
-        } finally {
-            first.end();
-        }
-    }, LIMIT_MS, `an answer at ${url}${path}`).catch((error) => { throw new Error(`${error.message}\n${log()}`); });
 }
 
 function folder(t) {
@@ -107,30 +93,16 @@ async function startNginxHost(t, { env } = {}) {
         'listen 80': `listen 127.0.0.1:${port}`, '/run/pollux/pollux.socket': server.socket, '/usr/share/pollux/htdocs': htdocs,
     }));
     const host = { ...where(port), kill: killWorker(server.workers), limit: 1 << 20 };
-    await answers(host.url, host.path, logsOf(server.dir));
+    await answers(host.url, { path: host.path, log: logsOf(server.dir) });
     return host;
 }
 
-const apacheConf = (dir, port, modules, rest) => `
-ServerRoot ${dir}
-ServerName 127.0.0.1
-Listen 127.0.0.1:${port}
-PidFile ${dir}/apache.pid
-DefaultRuntimeDir ${dir}
-ErrorLog ${dir}/apache-error.log
-${['mpm_event', 'authz_core', 'alias', 'mime', 'dir', 'env', ...modules]
-        .map((name) => `LoadModule ${name}_module /usr/lib/apache2/modules/mod_${name}.so`).join('\n')}
-${root ? 'User www-data\nGroup www-data' : ''}
-TypesConfig /etc/mime.types
-${rest}
-`;
-
 async function startApache(t, dir, modules, rest, kill, limit = 0) {
     const port = await freePort();
-    writeFileSync(join(dir, 'apache.conf'), apacheConf(dir, port, modules, rest));
+    writeFileSync(join(dir, 'apache.conf'), `${apacheHead(dir, port, ['alias', 'mime', 'dir', 'env', ...modules])}\nTypesConfig /etc/mime.types\n${rest}`);
     run(t, '/usr/sbin/apache2', ['-f', join(dir, 'apache.conf'), '-D', 'FOREGROUND'], { file: join(dir, 'apache.log') });
     const host = { ...where(port), kill, limit };
-    await answers(host.url, host.path, logsOf(dir));
+    await answers(host.url, { path: host.path, log: logsOf(dir) });
     return host;
 }
 
@@ -192,7 +164,7 @@ async function startHaproxy(t) {
     }));
     run(t, '/usr/sbin/haproxy', ['-db', '-f', file], { file: join(server.dir, 'haproxy.log') });
     const host = { ...where(port), kill: killWorker(server.workers), limit: 0 };
-    await answers(host.url, host.path, logsOf(server.dir));
+    await answers(host.url, { path: host.path, log: logsOf(server.dir) });
     return host;
 }
 
@@ -206,7 +178,7 @@ async function startCaddy(t) {
     run(t, '/usr/bin/caddy', ['run', '--adapter', 'caddyfile', '--config', file],
         { file: join(server.dir, 'caddy.log'), env: { HOME: server.dir, XDG_DATA_HOME: server.dir, XDG_CONFIG_HOME: server.dir } });
     const host = { ...where(port), kill: killWorker(server.workers), limit: 1000000 };
-    await answers(host.url, host.path, logsOf(server.dir));
+    await answers(host.url, { path: host.path, log: logsOf(server.dir) });
     return host;
 }
 
@@ -233,6 +205,22 @@ export const kinds = {
     HAProxy: startHaproxy, Caddy: startCaddy,
 };
 
+/** The suite for hosts through each of NAMES. */
+export function describeHosts(...names) {
+    for (const name of names) {
+        describe(name, () => {
+            const ends = [];
+            let host;
+            before(async () => { host = await kinds[name]({ after: (fn) => ends.unshift(fn) }); });
+            after(async () => {
+                for (const end of ends) await end();
+            });
+
+            hostSuite(() => host);
+        });
+    }
+}
+
 /** A certificate for 127.0.0.1 that nobody trusts, in DIR: nginx's two lines. */
 function certificate(dir) {
     execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', '-subj', '/CN=127.0.0.1', '-keyout', join(dir, 'key.pem'),
@@ -250,7 +238,7 @@ export async function startProxy(t, host, { lines = '', name = '$http_host', tls
         location / { proxy_pass ${host.url}; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host ${name}; ${lines} }
     }`);
     const url = `${tls ? 'https' : 'http'}://127.0.0.1:${port}`;
-    if (!tls) await answers(url, host.path, logsOf(dir));
+    if (!tls) await answers(url, { path: host.path, log: logsOf(dir) });
     else await until(() => existsSync(join(dir, 'front.pid')) && readFileSync(join(dir, 'front.pid'), 'utf8').trim(), LIMIT_MS, 'the proxy');
     return { ...host, url };
 }

@@ -1,18 +1,3 @@
-// The suite for hosts: nginx, HAProxy, Caddy.
+import { describeHosts } from './hosts.mjs';
 
-import { after, before, describe } from 'node:test';
-import { kinds } from './hosts.mjs';
-import { hostSuite } from './hostsuite.mjs';
-
-for (const kind of ['nginx', 'HAProxy', 'Caddy']) {
-    describe(kind, () => {
-        const ends = [];
-        let host;
-        before(async () => { host = await kinds[kind]({ after: (fn) => ends.unshift(fn) }); });
-        after(async () => {
-            for (const end of ends) await end();
-        });
-
-        hostSuite(() => host);
-    });
-}
+describeHosts('nginx', 'HAProxy', 'Caddy');

@@ -91,10 +91,10 @@ export async function startProgram(t, { procs = 1, tcp = null, env: more = {} } 
     return self;
 }
 
-/** Wait for a whole session through the web server at URL. */
-async function answers(url) {
+/** Wait for a whole session through the web server at URL; what LOG gives stands in the error. */
+export async function answers(url, { path = '/socket.io/', log = () => '' } = {}) {
     await until(async () => {
-        const first = engine(url);
+        const first = engine(url, path);
         try {
             const answer = await first.open();
             if (answer.status === 200) await first.post('1');
@@ -104,8 +104,19 @@ async function answers(url) {
         } finally {
             first.end();
         }
-    }, LIMIT_MS, `an answer at ${url}`);
+    }, LIMIT_MS, `an answer at ${url}${path}`).catch((error) => { throw new Error(`${error.message}\n${log()}`); });
 }
+
+/** The beginning of an Apache's configuration: its files in DIR, MODULES besides the least. */
+export const apacheHead = (dir, port, modules) => `
+ServerRoot ${dir}
+ServerName 127.0.0.1
+Listen 127.0.0.1:${port}
+PidFile ${dir}/apache.pid
+DefaultRuntimeDir ${dir}
+ErrorLog ${dir}/apache-error.log
+${['mpm_event', 'authz_core', ...modules].map((name) => `LoadModule ${name}_module /usr/lib/apache2/modules/mod_${name}.so`).join('\n')}
+${process.getuid() === 0 ? 'User www-data\nGroup www-data' : ''}`;
 
 /** The same behind nginx; ALSO is for its location. */
 export async function startNginx(t, { also = '', ...options } = {}) {
@@ -121,14 +132,7 @@ export async function startNginx(t, { also = '', ...options } = {}) {
 
 /** As the README has it, with no more modules than that needs. */
 const apacheConf = (dir, port) => `
-ServerRoot ${dir}
-ServerName 127.0.0.1
-Listen 127.0.0.1:${port}
-PidFile ${dir}/apache.pid
-DefaultRuntimeDir ${dir}
-ErrorLog ${dir}/apache-error.log
-${['mpm_event', 'authz_core', 'proxy', 'proxy_fcgi'].map((name) => `LoadModule ${name}_module /usr/lib/apache2/modules/mod_${name}.so`).join('\n')}
-${process.getuid() === 0 ? 'User www-data\nGroup www-data' : ''}
+${apacheHead(dir, port, ['proxy', 'proxy_fcgi'])}
 ProxyPassMatch "^/socket\\.io/?$" "unix:${dir}/socket|fcgi://pollux/"
 `;
 
@@ -142,19 +146,12 @@ export async function startApache(t, options) {
     chmodSync(server.socket, 0o666);
     run(t, '/usr/sbin/apache2', ['-f', conf, '-D', 'FOREGROUND'], { file: join(server.dir, 'apache.log') });
     const url = `http://127.0.0.1:${port}`;
-    await answers(url).catch((error) => { throw new Error(`${error.message}\n${readFileSync(join(server.dir, 'apache.log'), 'utf8')}`); });
+    await answers(url, { log: () => readFileSync(join(server.dir, 'apache.log'), 'utf8') });
     return Object.assign(server, { url, port });
 }
 
 const fcgidConf = (dir, port, env, processes) => `
-ServerRoot ${dir}
-ServerName 127.0.0.1
-Listen 127.0.0.1:${port}
-PidFile ${dir}/apache.pid
-DefaultRuntimeDir ${dir}
-ErrorLog ${dir}/apache-error.log
-${['mpm_event', 'authz_core', 'alias', 'fcgid'].map((name) => `LoadModule ${name}_module /usr/lib/apache2/modules/mod_${name}.so`).join('\n')}
-${process.getuid() === 0 ? 'User www-data\nGroup www-data' : ''}
+${apacheHead(dir, port, ['alias', 'fcgid'])}
 FcgidIPCDir ${dir}/run
 FcgidProcessTableFile ${dir}/run/table
 FcgidInitialEnv POLLUX_CONFIG /dev/null
@@ -184,19 +181,12 @@ export async function startFcgid(t, { env = {}, processes = 100 } = {}) {
     run(t, '/usr/sbin/apache2', ['-f', join(dir, 'apache.conf'), '-D', 'FOREGROUND'], { file: join(dir, 'apache.log') });
     const url = `http://127.0.0.1:${port}`;
     const logs = () => ['apache.log', 'apache-error.log'].map((name) => join(dir, name)).filter(existsSync).map((file) => readFileSync(file, 'utf8')).join('');
-    await answers(url).catch((error) => { throw new Error(`${error.message}\n${logs()}`); });
+    await answers(url, { log: logs });
     return { url, dir, logs };
 }
 
 const cgiConf = (dir, port, env, slots) => `
-ServerRoot ${dir}
-ServerName 127.0.0.1
-Listen 127.0.0.1:${port}
-PidFile ${dir}/apache.pid
-DefaultRuntimeDir ${dir}
-ErrorLog ${dir}/apache-error.log
-${['mpm_event', 'authz_core', 'alias', 'env', 'cgid'].map((name) => `LoadModule ${name}_module /usr/lib/apache2/modules/mod_${name}.so`).join('\n')}
-${process.getuid() === 0 ? 'User www-data\nGroup www-data' : ''}
+${apacheHead(dir, port, ['alias', 'env', 'cgid'])}
 ScriptSock ${dir}/run/cgisock
 StartServers 1
 ServerLimit 1
@@ -224,6 +214,6 @@ export async function startCgi(t, { env = {}, slots = 20 } = {}) {
     run(t, '/usr/sbin/apache2', ['-f', join(dir, 'apache.conf'), '-D', 'FOREGROUND'], { file: join(dir, 'apache.log') });
     const url = `http://127.0.0.1:${port}`;
     const logs = () => ['apache.log', 'apache-error.log'].map((name) => join(dir, name)).filter(existsSync).map((file) => readFileSync(file, 'utf8')).join('');
-    await answers(url).catch((error) => { throw new Error(`${error.message}\n${logs()}`); });
+    await answers(url, { log: logs });
     return { url, dir, logs };
 }

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import { LIMIT_MS, freePort, request, until } from './harness.mjs';
 import { hostEnv, hostSuite } from './hostsuite.mjs';
-import { run } from './nginx.mjs';
+import { apacheHead, run } from './nginx.mjs';
 
 const archive = process.env.POLLUX_ARCHIVE;
 const user = `pollux${process.pid % 10000}`;
@@ -18,17 +18,8 @@ const home = `/home/${user}`;
 const folder = join(home, 'public_html/call/socket.io');
 const program = join(folder, 'pollux.fcgi');
 
-const apacheConf = (dir, port) => `
-ServerRoot ${dir}
-ServerName 127.0.0.1
-Listen 127.0.0.1:${port}
-PidFile ${dir}/apache.pid
-DefaultRuntimeDir ${dir}
-ErrorLog ${dir}/apache-error.log
-${['mpm_event', 'authz_core', 'authz_host', 'mime', 'dir', 'alias', 'userdir', 'suexec', 'fcgid', 'cgid', 'headers', 'env']
-        .map((name) => `LoadModule ${name}_module /usr/lib/apache2/modules/mod_${name}.so`).join('\n')}
-User www-data
-Group www-data
+const apacheConf = (dir, port) => `${apacheHead(dir, port,
+    ['authz_host', 'mime', 'dir', 'alias', 'userdir', 'suexec', 'fcgid', 'cgid', 'headers', 'env'])}
 TypesConfig /etc/mime.types
 ScriptSock ${dir}/run/cgisock
 FcgidIPCDir ${dir}/run
