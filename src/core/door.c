@@ -7,6 +7,36 @@
 #include "base/hash.h"
 #include "base/log.h"
 
+/* TEXT of the request, for a sentence. */
+static struct span shown(struct span text)
+{
+    return text.len == 0 ? SPAN("(none)") : http_is_plain(text) ? text : SPAN("(unprintable)");
+}
+
+/* Pages that insist on WebSocket, which is not spoken here, only say that they cannot connect. */
+static void refuse_transport(struct call *call, const char *transport)
+{
+    struct span name = shown(span_of(transport));
+
+    if (transport[0] != '\0')
+        log_often(P328, core_who(call, NULL),
+                  "a request is refused: it asks for the transport %.*s, and only polling is "
+                  "spoken here",
+                  (int)name.len, name.p);
+    core_answer_error(call, 400, EIO_TRANSPORT_UNKNOWN, "Transport unknown");
+}
+
+static void refuse_version(struct call *call, const char *version)
+{
+    struct span number = shown(span_of(version));
+
+    log_often(P327, core_who(call, NULL),
+              "a session is refused: its client speaks version %.*s of Engine.IO, and only 4 is "
+              "spoken here",
+              (int)number.len, number.p);
+    core_answer_error(call, 400, EIO_BAD_VERSION, "Unsupported protocol version");
+}
+
 /* Errors that need no session: method, transport, version, origin. False: the call was answered. */
 static bool well_formed(struct call *call, const char *transport, bool known)
 {
@@ -14,7 +44,7 @@ static bool well_formed(struct call *call, const char *transport, bool known)
     enum http_method method = http_method(rq->method);
 
     if (strcmp(transport, "polling") != 0)
-        core_answer_error(call, 400, EIO_TRANSPORT_UNKNOWN, "Transport unknown");
+        refuse_transport(call, transport);
     else if (!known && method != HTTP_GET)
         core_answer_error(call, 400, EIO_BAD_METHOD, "Bad handshake method");
     else if (method == HTTP_OTHER)
@@ -60,12 +90,6 @@ static bool origin_allowed(struct call *call)
         return true;
     call->cross_origin = http_origin_allowed(rq->origin, call->c->set->allowed_origins);
     return call->cross_origin;
-}
-
-/* TEXT of the request, for a sentence. */
-static struct span shown(struct span text)
-{
-    return text.len == 0 ? SPAN("(none)") : http_is_plain(text) ? text : SPAN("(unprintable)");
 }
 
 static void refuse_origin(struct call *call)
@@ -397,7 +421,7 @@ static void take_call(struct call *call)
     else if (q.known)
         take_session(call, &q);
     else if (!eio_speaks(q.version))
-        core_answer_error(call, 400, EIO_BAD_VERSION, "Unsupported protocol version");
+        refuse_version(call, q.version);
     else
         work(call, NULL);
 }

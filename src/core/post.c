@@ -117,6 +117,10 @@ static void connect_packet(struct post *p, const struct sio_packet *packet)
         return;
     }
     if (!namespace_exists(c->set, packet->nsp)) {
+        struct span nsp = http_is_plain(packet->nsp) ? packet->nsp : SPAN("(unprintable)");
+        log_often(P329, core_who(p->call, p->session),
+                  "a CONNECT is refused: there is no namespace %.*s; see namespaces",
+                  (int)nsp.len, nsp.p);
         refuse_connect(p, packet->nsp, "Invalid namespace");
         return;
     }

@@ -221,6 +221,20 @@ describe('what is refused', () => {
             await one.open();
             for (let i = 0; i < 10; i++) assert.equal((await one.post('3\x1e3\x1e3\x1e3')).status, 413);
         }, /max_packets_per_payload \(3\)/],
+        P327: [{}, async ({ client }) => {
+            for (let i = 0; i < 10; i++) assert.equal((await client().open({ EIO: '3' })).status, 400);
+        }, /version 3 of Engine\.IO/],
+        P328: [{}, async ({ client }) => {
+            for (let i = 0; i < 10; i++) assert.equal((await client().open({ transport: 'websocket' })).status, 400);
+        }, /the transport websocket/],
+        P329: [{}, async ({ client }) => {
+            const one = client();
+            await one.open();
+            for (let i = 0; i < 10; i++) {
+                await one.send(`40/nowhere${i},`);
+                assert.match(await one.next(), /^44\/nowhere.*Invalid namespace/);
+            }
+        }, /no namespace \/nowhere0; see namespaces/],
         P318: [{ POLLUX_MAX_WORK_PERCENT: 1, POLLUX_MAX_QUEUED_MESSAGES: 1000000 }, async ({ client }) => {
             const one = client();
             await one.connect();
