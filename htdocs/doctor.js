@@ -192,10 +192,11 @@ async function hold(known, longest) {
   }));
   const best = times.filter((_, i) => lived[i]).at(-1) ?? 0;
   const needed = known.ping_interval_ms / 1000;
-  if (lived.every(Boolean)) find('good', 'Waiting', `A request may wait for ${best} s; polls wait for ${needed} s.`);
   const cut = times[lived.indexOf(false)];
-  if (cut && best >= needed) find('good', 'Waiting', `A request may wait for ${best} s, and not for ${cut} s; polls wait for ${needed} s.`);
-  else if (cut) {
+  if (!cut && best >= needed) find('good', 'Waiting', `A request may wait for ${best} s; polls wait for ${needed} s.`);
+  else if (!cut) find('look', 'Waiting', `A request may wait for ${best} s, as long as was tried; polls wait for ${needed} s.`, 'Choose a longer time above.');
+  else if (best >= needed) find('good', 'Waiting', `A request may wait for ${best} s, and not for ${cut} s; polls wait for ${needed} s.`);
+  else {
     find('bad', 'Waiting', `A request may wait for ${best} s, and not for ${cut} s: polls of ${needed} s are cut.`,
       'Raise the limit of the web server or of the proxy in front, or wait for less.', `ping_interval_ms = ${Math.max(1000, best * 1000 - 1000)}`);
   }
