@@ -178,7 +178,7 @@ static void add_candidates(const struct ctl *c, struct lines *l, const struct pa
 /* R begins with what the server said: what it said to the same ones in the same turn. */
 static void add_breath(const struct page *p, struct run *r)
 {
-    const struct said *s = &p->said[r->first], *next = s;
+    const struct said *s = &p->said[r->first], *next;
 
     for (; r->first + r->count < p->count; r->count++) {
         next = &p->said[r->first + r->count];
